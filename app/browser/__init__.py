@@ -1,0 +1,1 @@
+"""Adapters to the browser: the only place, with `ui/` and `main.py`, that imports JavaScript."""

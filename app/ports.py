@@ -1,0 +1,166 @@
+"""The ports: what Driftline needs from the world, as types. Adapters live in `app/browser/`,
+`app/memory.py` and the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Value = dict[str, Any]
+Key = str | int | list[Any]
+
+
+@dataclass(frozen=True)
+class IndexDefinition:
+    """An index over one or several key paths of a store's values."""
+
+    name: str
+    key_path: str | tuple[str, ...]
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class StoreDefinition:
+    """A store whose values carry their key at `key_path`."""
+
+    name: str
+    key_path: str | tuple[str, ...]
+    indexes: tuple[IndexDefinition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """One named step of the database's history; the list of steps only ever grows."""
+
+    name: str
+    stores: tuple[StoreDefinition, ...]
+
+
+@dataclass(frozen=True)
+class Get:
+    """Query: the value with this key, or `None`."""
+
+    store: str
+    key: Key
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Query: the values within bounds (both inclusive), in key order, as a list.
+
+    With `index`, bounds and order are the index's, then the store's key.
+    """
+
+    store: str
+    index: str | None = None
+    lower: Key | None = None
+    upper: Key | None = None
+    limit: int | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Count:
+    """Query: how many values are within bounds (both inclusive)."""
+
+    store: str
+    index: str | None = None
+    lower: Key | None = None
+    upper: Key | None = None
+
+
+Query = Get | Scan | Count
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write: insert the value, or replace the one with its key."""
+
+    store: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Write: remove the value with this key, if there is one."""
+
+    store: str
+    key: Key
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a decision writes, in order, and what `transact` returns for it."""
+
+    writes: Sequence[Put | Delete] = ()
+    result: Any = None
+
+
+Decide = Callable[..., Batch]
+
+
+class Store(Protocol):
+    """Transactional storage on the device.
+
+    `read` answers all queries from one snapshot. `transact` answers the queries, calls the
+    synchronous `decide(*results)` inside the same transaction and commits its batch: all of it, or,
+    where `decide` or the storage raises, nothing (an exception of `decide` comes back as itself).
+    Transactions are serialised, also across tabs. When `transact` returns, the batch is durable.
+    """
+
+    async def read(self, *queries: Query) -> list[Any]: ...
+
+    async def transact(self, queries: Sequence[Query], decide: Decide) -> Any: ...
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """An answer of whatever answered; header names are in lower case."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Http(Protocol):
+    """One request within `timeout` seconds, redirects refused; raises `Unreachable`."""
+
+    async def __call__(
+        self, method: str, url: str, body: str | None = None, *, timeout: float
+    ) -> HttpResponse: ...
+
+
+class Clock(Protocol):
+    """Time: `now` in milliseconds since the epoch, `sleep` in seconds."""
+
+    def now(self) -> int: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Random(Protocol):
+    """Randomness: `random` in [0, 1) and `getrandbits`, as in the standard library."""
+
+    def random(self) -> float: ...
+
+    def getrandbits(self, k: int, /) -> int: ...
+
+
+class Leadership(Protocol):
+    """The right to talk to the server, held by one context of the device at a time.
+
+    `hold` waits for the right and then runs `lead`; the right goes on when `lead` ends or the
+    context dies.
+    """
+
+    async def hold(self, lead: Callable[[], Awaitable[None]]) -> None: ...
+
+
+class Channel(Protocol):
+    """Messages to the other contexts of this device: a hint, never the truth. May lose some."""
+
+    def publish(self, message: Mapping[str, Any]) -> None: ...
+
+    def subscribe(self, receive: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]: ...

@@ -1,0 +1,1 @@
+"""The asynchronous engine and the public facade, written on ports only."""

@@ -1,0 +1,1 @@
+"""Widgets: each renders a value into the DOM and decides nothing."""
