@@ -1,0 +1,39 @@
+"""The device's database: an append-only list of named upgrade steps (docs/design.md, "Storage contract")."""
+
+from __future__ import annotations
+
+from app.ports import IndexDefinition, StoreDefinition, Upgrade
+
+ROWS = "rows"
+OUTBOX = "outbox"
+INBOX = "inbox"
+METADATA = "metadata"
+
+BY_UPDATED_AT = "collection_updated_at"
+BY_ID = "id"
+BY_DUE = "state_next_attempt_at"
+BY_ITEM = "collection_item_id"
+
+UPGRADES: tuple[Upgrade, ...] = (
+    Upgrade(
+        "first_stores",
+        (
+            StoreDefinition(
+                ROWS,
+                ("collection", "id"),
+                (IndexDefinition(BY_UPDATED_AT, ("collection", "updated_at")),),
+            ),
+            StoreDefinition(
+                OUTBOX,
+                "seq",
+                (
+                    IndexDefinition(BY_ID, "id", unique=True),
+                    IndexDefinition(BY_DUE, ("state", "next_attempt_at")),
+                    IndexDefinition(BY_ITEM, ("collection", "item_id")),
+                ),
+            ),
+            StoreDefinition(INBOX, "id"),
+            StoreDefinition(METADATA, "key"),
+        ),
+    ),
+)
