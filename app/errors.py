@@ -1,15 +1,15 @@
 """Every error Driftline raises, as one tree.
 
-    DriftlineError
-    ├── InvalidInput        what was given cannot be accepted; nothing was changed
-    ├── NotFound            the named entry, item or action type does not exist
-    ├── Rejected            an action function refused an action (becomes the verdict `rejected`)
-    ├── StorageError        the device's storage refused; nothing was half-written
-    │   ├── StorageFull     the quota is used up
-    │   └── StorageClosed   the connection to the database was lost or is being upgraded
-    └── TransportError      a request did not end in an answer of our server
-        ├── Unreachable     no network, a time-out, or an answer that is not our server's
-        └── Refused         our server answered with an error status
+DriftlineError
+├── InvalidInput        what was given cannot be accepted; nothing was changed
+├── NotFound            the named entry, item or action type does not exist
+├── Rejected            an action function refused an action (becomes the verdict `rejected`)
+├── StorageError        the device's storage refused; nothing was half-written
+│   ├── StorageFull     the quota is used up
+│   └── StorageClosed   the connection to the database was lost or is being upgraded
+└── TransportError      a request did not end in an answer of our server
+    ├── Unreachable     no network, a time-out, or an answer that is not our server's
+    └── Refused         our server answered with an error status
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The registry of action types: name -> pure function on one row's data, the same in browser and server.
+"""The registry of action types: name -> pure function on one row's data, on both sides the same.
 
 An action function gets the item's current data (`None` where there is none) and the action, and
 returns the new data (`None` deletes the item). It raises `Rejected` to refuse. The browser runs it

@@ -20,7 +20,9 @@ def _not_blank(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_json), AfterValidator(_not_blank)]
+Text = Annotated[
+    str, Field(max_length=MAX_TEXT), AfterValidator(check_json), AfterValidator(_not_blank)
+]
 
 
 class Message(BaseModel):

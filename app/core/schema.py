@@ -1,4 +1,7 @@
-"""The device's database: an append-only list of named upgrade steps (docs/design.md, "Storage contract")."""
+"""The device's database as an append-only list of named upgrade steps.
+
+The stores and their keys are the storage contract of docs/design.md.
+"""
 
 from __future__ import annotations
 

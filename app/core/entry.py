@@ -1,0 +1,78 @@
+"""The outbox entry: one action that waits for the server's verdict, as it is kept on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from app.core.schema import BY_DUE, BY_ID, BY_ITEM, OUTBOX
+from app.ports import Count as CountQuery
+from app.ports import Put, Scan
+from app.protocol import MAX_SAFE_INTEGER, Action, Count, Problem, Verdict, Wire
+
+EntryState = Literal["pending", "in_flight", "blocked", "conflict", "failed"]
+
+UNSENT: tuple[EntryState, ...] = ("pending", "in_flight", "blocked")
+HOLDING: tuple[EntryState, ...] = ("conflict", "failed")
+
+
+class Entry(Wire):
+    """One action in the outbox.
+
+    `action` is its ready-to-send JSON. `next_attempt_at` is in milliseconds since the epoch, 0 for
+    at once. `verdict` is the server's, where it gave one; `base` and `theirs` are the item's data
+    before the action and the server's, kept for a conflict.
+    """
+
+    seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
+    id: str
+    type: str
+    collection: str
+    item_id: str
+    state: EntryState = "pending"
+    attempts: int = 0
+    next_attempt_at: Count = 0
+    error: Problem | None = None
+    verdict: Verdict | None = None
+    base: dict[str, Any] | None = None
+    theirs: dict[str, Any] | None = None
+    action: str
+
+    def parsed(self) -> Action:
+        """Return the action that the entry holds."""
+        return Action.model_validate_json(self.action)
+
+    def put(self, **changes: Any) -> Put:
+        """Return the write that stores this entry with `changes`."""
+        return Put(OUTBOX, self.model_copy(update=changes).model_dump(mode="json"))
+
+
+_entries = TypeAdapter(list[Entry])
+
+
+def read_entries(values: Iterable[dict[str, Any]]) -> list[Entry]:
+    """Return stored values as entries, ordered by `seq`."""
+    return sorted(_entries.validate_python(list(values)), key=lambda entry: entry.seq)
+
+
+def by_item(collection: str, item_id: str) -> Scan:
+    """Return the query for an item's entries."""
+    key = [collection, item_id]
+    return Scan(OUTBOX, BY_ITEM, lower=key, upper=key)
+
+
+def by_id(action_id: str) -> Scan:
+    """Return the query for the entry of an action, as a list of at most one."""
+    return Scan(OUTBOX, BY_ID, lower=action_id, upper=action_id)
+
+
+def due(state: EntryState, now: int = MAX_SAFE_INTEGER, limit: int | None = None) -> Scan:
+    """Return the query for entries of a state that may be tried at `now`, soonest first."""
+    return Scan(OUTBOX, BY_DUE, lower=[state, 0], upper=[state, now], limit=limit)
+
+
+def count_of(state: EntryState) -> CountQuery:
+    """Return the query for the number of entries of a state."""
+    return CountQuery(OUTBOX, BY_DUE, lower=[state, 0], upper=[state, MAX_SAFE_INTEGER])
