@@ -1,0 +1,48 @@
+"""Host side of the compiler: hand source trees to the shipped interpreter under Node."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.archive import read_tree, write_tree
+from runtime.npm import Node, run
+from runtime.paths import RUNTIME
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Python files to compile, by relative path, and the folder that tracebacks shall name."""
+
+    files: Mapping[str, bytes]
+    prefix: str
+    optimize: int
+
+
+def compile_sources(
+    node: Node, batches: list[Sources], stdlib: Path | None = None
+) -> list[dict[str, bytes]]:
+    """Compile each batch to .pyc files, all in one interpreter; raises ToolError.
+
+    The interpreter runs on `stdlib`, or on the standard library of its npm package.
+    """
+    with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
+        jobs = [_prepare(Path(scratch, str(index)), batch) for index, batch in enumerate(batches)]
+        command = [node.node, str(RUNTIME / "compile.mjs"), json.dumps(jobs)]
+        if stdlib is not None:
+            command.append(str(stdlib))
+        run(command, environment=node.environment())
+        return [read_tree(Path(str(job["target"])), ".pyc") for job in jobs]
+
+
+def _prepare(folder: Path, batch: Sources) -> dict[str, str | int]:
+    source, target = folder / "source", folder / "target"
+    target.mkdir(parents=True)
+    write_tree(source, batch.files)
+    return {
+        "source": str(source),
+        "target": str(target),
+        "prefix": batch.prefix,
+        "optimize": batch.optimize,
+    }
