@@ -1,0 +1,146 @@
+"""The client: the one object an application holds; everything else hangs on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from app.core.actions import Registry, registry
+from app.core.ids import uuid7
+from app.core.schema import METADATA
+from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
+from app.sync.changes import Changes, ItemKey
+from app.sync.collection import Collection
+from app.sync.connection import Connection
+from app.sync.engine import Engine
+from app.sync.handlers import Handler, Handlers
+from app.sync.peers import Peers
+from app.sync.queue import Queue
+from app.sync.report import StatusStore, SyncReport
+from app.sync.runner import Runner
+from app.sync.transport import BatchTransport
+
+M = TypeVar("M", bound=BaseModel)
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class World:
+    """What the client needs from outside; `online` is the network's hint, never the truth."""
+
+    store: Store
+    http: Http
+    clock: Clock
+    random: Random
+    leadership: Leadership
+    channel: Channel
+    online: Callable[[], bool] = lambda: True
+    prepare_handlers: Callable[[], None] = lambda: None
+
+
+class Client:
+    """Storage, queue, synchronisation and status for any number of collections."""
+
+    def __init__(self, world: World, api_url: str, actions: Registry = registry) -> None:
+        self._world = world
+        self._registry = actions
+        self._transport = BatchTransport(world.http, world.clock, api_url)
+        self._changes = Changes(world.channel)
+        self._handlers = Handlers(world.prepare_handlers)
+        self.connection = Connection(world.clock)
+        self.status = StatusStore(world.store, self.connection, world.clock)
+        self._peers = Peers(world.channel, self.connection, self.status, world.clock)
+        self._runner = Runner(world.store, self._handlers, self._changes, world.clock, world.random)
+        self.queue = Queue(
+            world.store,
+            actions,
+            self._changes,
+            self.status,
+            self._runner,
+            world.clock,
+            world.random,
+            self._peers.wake,
+        )
+        self._recounting: asyncio.Task[None] | None = None
+        self._recount_again = False
+        self._changes.subscribe(self._recount)
+
+    def collection(self, name: str, model: type[M]) -> Collection[M]:
+        """Declare a collection: items of `model`, kept under `name` on device and server."""
+        return Collection(name, model, self._world.store, self.queue, self._changes, self._registry)
+
+    def handler(self, action_type: str) -> Callable[[H], H]:
+        """Register the decorated function to carry out the actions of a type by itself.
+
+        It gets the `Action` and may be synchronous or not. It runs when the server is reachable;
+        where it raises, the action is tried again, and is `failed`, but kept, after three attempts.
+        """
+        return self._handlers.register(action_type)
+
+    async def start(self) -> None:
+        """Read what the status shows; call it before `run`."""
+        await self.status.recount()
+
+    async def run(self) -> None:
+        """Take part in synchronising until cancelled: lead when it is this context's turn."""
+        client_id = await self._client_id()
+
+        async def lead() -> None:
+            await self._peers.lead(self._engine(client_id))
+
+        await self._world.leadership.hold(lead)
+
+    async def sync(self) -> SyncReport:
+        """Synchronise now and return what came of it."""
+        return await self._peers.sync()
+
+    def wake(self, *, urgent: bool = False) -> None:
+        """Synchronise soon; `urgent` (a person, the network, a page coming back) ends a backoff."""
+        self._peers.wake(urgent=urgent)
+
+    def poke(self, cursor: str | None) -> None:
+        """The server says that there is something new up to `cursor`."""
+        self._peers.poke(cursor)
+
+    def _engine(self, client_id: str) -> Engine:
+        return Engine(
+            store=self._world.store,
+            transport=self._transport,
+            connection=self.connection,
+            changes=self._changes,
+            status=self.status,
+            runner=self._runner,
+            clock=self._world.clock,
+            random=self._world.random,
+            online=self._world.online,
+            client_id=client_id,
+        )
+
+    async def _client_id(self) -> str:
+        fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))
+
+        def decide(known: dict[str, str] | None) -> Batch:
+            if known is not None:
+                return Batch(result=known["value"])
+            return Batch([Put(METADATA, {"key": "client_id", "value": fresh})], fresh)
+
+        client_id: str = await self._world.store.transact([Get(METADATA, "client_id")], decide)
+        return client_id
+
+    def _recount(self, _keys: frozenset[ItemKey]) -> None:
+        """Count once for any number of changes that arrive while a count is under way."""
+        self._recount_again = True
+        if self._recounting is None:
+            self._recounting = asyncio.ensure_future(self._keep_counting())
+
+    async def _keep_counting(self) -> None:
+        try:
+            while self._recount_again:
+                self._recount_again = False
+                await self.status.recount()
+        finally:
+            self._recounting = None

@@ -1,0 +1,185 @@
+"""A collection of a pydantic model: stored on the device, shown at once, synchronised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.core.actions import Registry
+from app.core.entry import by_item, read_entries
+from app.core.schema import BY_ITEM, BY_UPDATED_AT, OUTBOX, ROWS
+from app.core.view import Item, ItemStatus, project, row_of
+from app.ports import Get, Query, Scan, Store
+from app.protocol import MAX_SAFE_INTEGER, Problem
+from app.sync.changes import Changes, ItemKey
+from app.sync.queue import Queue
+from app.sync.stores import Unsubscribe, Writable
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Shown(Generic[M]):
+    """One item as an application shows it.
+
+    `error` says what keeps it from the server, and `action_id` names the action to retry or
+    discard, where its status is `failed` or `conflict`.
+    """
+
+    id: str
+    value: M
+    status: ItemStatus
+    order: tuple[int, int]
+    error: Problem | None = None
+    action_id: str | None = None
+
+
+@dataclass(frozen=True)
+class View(Generic[M]):
+    """The newest part of a collection, oldest first; `has_more` if older rows are on the device."""
+
+    items: tuple[Shown[M], ...] = ()
+    has_more: bool = False
+    loaded: bool = False
+
+
+class Collection(Generic[M]):
+    """Items of `model` under `name`. Reads go by range and page, never through the whole store."""
+
+    def __init__(
+        self,
+        name: str,
+        model: type[M],
+        store: Store,
+        queue: Queue,
+        changes: Changes,
+        registry: Registry,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._store = store
+        self._queue = queue
+        self._registry = registry
+        self._shown: dict[str, Shown[M]] = {}
+        self._oldest = 0
+        self._has_more = False
+        self._view: Writable[View[M]] = Writable(View())
+        self._stale: set[str] = set()
+        self._refreshing: asyncio.Task[None] | None = None
+        registry.declare(name, model)
+        changes.subscribe(self._changed)
+
+    def get_view(self) -> View[M]:
+        """Return what `subscribe` last told."""
+        return self._view.get()
+
+    def subscribe(self, fn: Callable[[View[M]], Any]) -> Unsubscribe:
+        """Call `fn` with the view now and at each change; returns what ends it."""
+        return self._view.subscribe(fn)
+
+    async def load(self, limit: int = 100) -> None:
+        """Show the newest `limit` rows of the device and everything that waits in the outbox."""
+        rows, waiting = await self._store.read(self._newest(limit + 1), self._waiting())
+        self._has_more = len(rows) > limit
+        rows = rows[:limit]
+        self._oldest = rows[-1]["updated_at"] if self._has_more else 0
+        entries = read_entries(waiting)
+        ids = dict.fromkeys([row["id"] for row in rows] + [entry.item_id for entry in entries])
+        by_id: dict[str, list[Any]] = {item_id: [] for item_id in ids}
+        for entry in entries:
+            by_id[entry.item_id].append(entry)
+        stored = {row["id"]: row for row in rows}
+        missing = [item_id for item_id in ids if item_id not in stored]
+        for item_id, row in zip(missing, await self._rows(missing), strict=True):
+            stored[item_id] = row
+        self._shown = {}
+        for item_id in ids:
+            self._place(self._project(item_id, stored[item_id], by_id[item_id]))
+        self._publish()
+
+    async def get(self, item_id: str) -> M | None:
+        """Return the item as it is shown, or `None` where there is none."""
+        row, waiting = await self._store.read(*self._of(item_id))
+        shown = self._present(self._project(item_id, row, read_entries(waiting)))
+        return shown.value if shown else None
+
+    async def all(self, limit: int = 100) -> list[M]:
+        """Return the newest `limit` items and all that wait in the outbox, oldest first."""
+        await self.load(limit)
+        return [shown.value for shown in self._view.get().items]
+
+    async def save(self, value: M, item_id: str | None = None) -> str:
+        """Create an item, or change the one called `item_id`; returns its id.
+
+        It is shown and durable when this returns. Raises `InvalidInput`, `Rejected` or
+        `StorageError`; then nothing was written.
+        """
+        exists = item_id is not None and await self.get(item_id) is not None
+        item_id = item_id or self._queue.new_id()
+        data = value.model_dump(mode="json")
+        kind = "update" if exists else "create"
+        await self._queue.add(kind, data, collection=self.name, item_id=item_id)
+        return item_id
+
+    async def delete(self, item_id: str) -> None:
+        """Delete an item; it goes from the view at once and from the server when it hears of it."""
+        await self._queue.add("delete", collection=self.name, item_id=item_id)
+
+    def _changed(self, keys: frozenset[ItemKey]) -> None:
+        self._stale |= {item_id for collection, item_id in keys if collection == self.name}
+        if self._stale and self._view.get().loaded and self._refreshing is None:
+            self._refreshing = asyncio.ensure_future(self._refresh())
+
+    async def _refresh(self) -> None:
+        """Read again what changed, until nothing did meanwhile."""
+        try:
+            while self._stale:
+                ids, self._stale = sorted(self._stale), set()
+                queries = [query for item_id in ids for query in self._of(item_id)]
+                found = await self._store.read(*queries)
+                for item_id, row, waiting in zip(ids, found[::2], found[1::2], strict=True):
+                    self._place(self._project(item_id, row, read_entries(waiting)))
+                self._publish()
+        finally:
+            self._refreshing = None
+
+    def _place(self, item: Item) -> None:
+        shown = self._present(item)
+        if shown is None or (item.version and item.updated_at < self._oldest and not item.seq):
+            self._shown.pop(item.id, None)
+        elif self._shown.get(item.id) != shown:
+            self._shown[item.id] = shown
+
+    def _present(self, item: Item) -> Shown[M] | None:
+        """Return the item as shown; one that does not fit the model is left out of the view."""
+        if item.data is None:
+            return None
+        try:
+            value = self._model.model_validate(item.data)
+        except ValidationError:
+            return None
+        return Shown(item.id, value, item.status, item.order, item.error, item.action_id)
+
+    def _publish(self) -> None:
+        items = tuple(sorted(self._shown.values(), key=lambda shown: shown.order))
+        self._view.set(View(items, self._has_more, loaded=True))
+
+    def _project(self, item_id: str, row: Any, entries: list[Any]) -> Item:
+        return project(self.name, item_id, row_of(row), entries, self._registry)
+
+    async def _rows(self, ids: list[str]) -> list[Any]:
+        return await self._store.read(*[Get(ROWS, [self.name, item_id]) for item_id in ids])
+
+    def _of(self, item_id: str) -> tuple[Query, Query]:
+        return Get(ROWS, [self.name, item_id]), by_item(self.name, item_id)
+
+    def _newest(self, limit: int) -> Scan:
+        upper = [self.name, MAX_SAFE_INTEGER]
+        return Scan(ROWS, BY_UPDATED_AT, [self.name, 0], upper, limit, reverse=True)
+
+    def _waiting(self) -> Scan:
+        return Scan(OUTBOX, BY_ITEM, lower=[self.name], upper=[self.name, []])

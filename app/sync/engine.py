@@ -1,0 +1,223 @@
+"""The engine: the one loop that talks to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from app.core.backoff import Backoff, Probe
+from app.core.decision import Decision
+from app.core.entry import Entry, due, read_entries
+from app.core.outbox import Claim, claim, fail_attempt, requeue
+from app.core.settle import Settled, settle
+from app.errors import Refused, Unreachable
+from app.ports import Clock, Random, Store
+from app.protocol import MAX_ACTIONS, Problem
+from app.sync.changes import Changes
+from app.sync.connection import Connection
+from app.sync.report import StatusStore, SyncReport
+from app.sync.rest import Rest, Waking, wait_at_most
+from app.sync.runner import Runner
+from app.sync.transport import Transport, render_request
+
+FAILURES_TO_OFFLINE = 3
+SILENCE = 10.0
+"""Seconds without an answer after which the connection counts as lost; the request goes on."""
+POLL = 60.0
+"""Seconds between pulls where nothing else wakes the engine."""
+VERDICT_STATUSES = frozenset({400, 403, 404, 410, 413, 422})
+"""Answers that are about what was sent: it is halved, and refused once it is a single action."""
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Pushes what is due, pulls what changed, rests, and starts again:
+
+          ┌───────────── woken, next action due, or poll ─────────────┐
+          ▼                                                           │
+       SYNCING ── all answered, nothing left ──► IDLE ────────────────┤
+          │                                                           │
+          ├── refused (500, 429 …) ──► BACKING OFF ── delay over ─────┤
+          │                                                           │
+          └── no answer ──► PROBING ── delay over, or urgent wake ────┘
+
+    While backing off and probing only urgent wakes count (the person, the network, the page coming
+    back), so that a stream of new actions cannot turn into a stream of requests. Entries in flight
+    whose answer never came are requeued, under the same id, before anything else is claimed.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        transport: Transport,
+        connection: Connection,
+        changes: Changes,
+        status: StatusStore,
+        runner: Runner,
+        clock: Clock,
+        random: Random,
+        online: Callable[[], bool],
+        client_id: str,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._connection = connection
+        self._changes = changes
+        self._status = status
+        self._runner = runner
+        self._clock = clock
+        self._random = random
+        self._online = online
+        self._client_id = client_id
+        self._backoff = Backoff()
+        self._probe = Probe()
+        self._batch = MAX_ACTIONS
+        self._refusals = 0
+        self._silences = 0
+        self._unsettled = True
+        self._cursor: str | None = None
+        self._unread: int | None = None
+        self._waking = Waking(clock)
+        self._waiters: list[asyncio.Future[SyncReport]] = []
+
+    def wake(self, *, urgent: bool = False) -> None:
+        """Synchronise soon; `urgent` also while backing off or probing."""
+        if urgent:
+            self._silences = min(self._silences, FAILURES_TO_OFFLINE)
+        self._waking.wake(urgent=urgent)
+
+    def poke(self, cursor: str | None) -> None:
+        """The server says that there is something new up to `cursor`."""
+        if cursor is None or cursor != self._cursor:
+            self.wake()
+
+    async def sync(self) -> SyncReport:
+        """Synchronise now; returns the report of the synchronisation that started after this."""
+        waiter: asyncio.Future[SyncReport] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self.wake(urgent=True)
+        return await waiter
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._waking.rest(await self._attempt())
+
+    async def _attempt(self) -> Rest:
+        """Synchronise once; whatever goes wrong ends in a rest, never in the end of the loop."""
+        self._waking.hear()
+        waiters, self._waiters = self._waiters, []
+        self._status.change(syncing=True)
+        report, rest = SyncReport(), Rest(POLL, urgent_only=False)
+        try:
+            report = await self._synchronise()
+            rest = Rest(await self._seconds_to_next(), urgent_only=False)
+        except Unreachable as error:
+            report, rest = SyncReport(error=str(error)), self._lost(error)
+        except Refused as error:
+            report = SyncReport(error=str(error))
+            rest = self._backing_off(error.retry_after)
+        except Exception as error:
+            _log.exception("A synchronisation failed on this device")
+            report, rest = SyncReport(error=str(error)), self._backing_off()
+        self._status.end(report, self._unread)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(report)
+        return rest
+
+    async def _synchronise(self) -> SyncReport:
+        if self._silences >= FAILURES_TO_OFFLINE:
+            await self._answer(self._transport.probe())
+        report, more = SyncReport(), True
+        while more:
+            settled, more = await self._round()
+            report = report.plus(settled)
+        self._refusals = 0
+        return report
+
+    async def _round(self) -> tuple[Settled, bool]:
+        """One request and its answer; returns what it settled and whether there is more to do."""
+        if self._unsettled:
+            await self._transact(requeue())
+        self._unsettled = True
+        claimed: Claim = await self._transact(claim(self._clock.now(), self._batch))
+        local = [entry for entry in claimed.entries if self._runner.handles(entry)]
+        pushed = [entry for entry in claimed.entries if entry not in local]
+        body = render_request(self._client_id, claimed.cursor, claimed.settled_through, pushed)
+        try:
+            response = await self._answer(self._transport.sync(body))
+        except Refused as error:
+            return await self._judge(error, pushed), True
+        decision = settle(pushed, response, claimed.cursor, self._clock.now())
+        settled: Settled = await self._transact(decision)
+        self._cursor = response.cursor
+        self._unread = response.unread_count
+        self._changes.announce(settled.changed)
+        ran = await self._runner.run_all(local)
+        self._unsettled = False
+        full = len(claimed.entries) == self._batch
+        self._batch = min(MAX_ACTIONS, self._batch * 2)
+        settled.synced += ran.synced
+        settled.failed += ran.failed
+        return settled, response.has_more or full
+
+    async def _judge(self, error: Refused, pushed: list[Entry]) -> Settled:
+        """Halve what was refused as a whole; what is refused alone failed. Raises the rest."""
+        if error.status not in VERDICT_STATUSES or not pushed:
+            raise error
+        if len(pushed) > 1:
+            self._batch = max(1, len(pushed) // 2)
+            return Settled()
+        problem = Problem(code=error.code, message=str(error), fields=error.fields)
+        await self._transact(fail_attempt(pushed[0], problem, 0, max_attempts=1))
+        self._changes.announce([(pushed[0].collection, pushed[0].item_id)])
+        return Settled(failed=1)
+
+    async def _answer(self, request: Awaitable[T]) -> T:
+        """Await a request; say so if there is no answer for long, and that there is one at last."""
+        task = asyncio.ensure_future(request)
+        try:
+            if not await wait_at_most(self._clock, SILENCE, task):
+                self._connection.set_disconnected()
+            answer = await task
+        except Refused:
+            self._heard()
+            raise
+        finally:
+            task.cancel()
+        self._heard()
+        return answer
+
+    def _heard(self) -> None:
+        self._silences = 0
+        self._connection.set_connected()
+
+    def _lost(self, error: Unreachable) -> Rest:
+        self._silences += 1
+        if error.answered or self._silences >= FAILURES_TO_OFFLINE or not self._online():
+            self._silences = max(self._silences, FAILURES_TO_OFFLINE)
+            self._connection.set_disconnected(no_server=error.answered)
+            probes = self._silences - FAILURES_TO_OFFLINE
+            return Rest(self._probe.delay(probes, self._random.random()))
+        self._connection.set_connecting()
+        return Rest(self._backoff.delay(self._silences, self._random.random()))
+
+    def _backing_off(self, retry_after: float | None = None) -> Rest:
+        self._refusals += 1
+        return Rest(self._backoff.delay(self._refusals, self._random.random(), retry_after))
+
+    async def _seconds_to_next(self) -> float:
+        """Return the seconds until the next pending action is due, at most those of a poll."""
+        (found,) = await self._store.read(due("pending", limit=1))
+        now = self._clock.now()
+        wait = min((entry.next_attempt_at - now for entry in read_entries(found)), default=now)
+        return max(0.0, min(POLL, wait / 1000))
+
+    async def _transact(self, decision: Decision) -> Any:
+        return await self._store.transact(decision.queries, decision.decide)
