@@ -1,0 +1,1 @@
+"""The sync server: CPython only, never shipped to the browser."""

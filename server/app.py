@@ -1,0 +1,78 @@
+"""The server's ASGI app, put together from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+
+from app import __version__
+from app.core.actions import registry as all_actions
+from app.protocol import SyncRequest
+from server import events, health, sync
+from server.database import Database
+from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
+from server.migrations import migrate
+from server.problems import install_handlers
+from server.services import Clock, Services, wall_clock
+from server.settings import Settings
+
+
+def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
+    """Return the app: the API, and the static site where `settings.site_root` names one.
+
+    The database is opened and migrated at once. `clock` returns microseconds since the epoch.
+    Raises `DriftlineError` where the settings, the database or the site do not allow a start.
+    """
+    database = Database(settings.database)
+    migrate(database)
+    services = Services(database, all_actions, clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="Driftline",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    install_handlers(app)
+    for module in (health, sync, events):
+        app.include_router(module.router)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Content-Type", "If-Match", "Idempotency-Key"],
+        )
+    app.add_middleware(CrossSiteGuard, allowed_origins=settings.allowed_origins)
+    app.add_middleware(ApiHeaders)
+    app.add_middleware(RequestLog)
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the API's description; `sync` parses its body itself, so its model is added here."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=__doc__, routes=app.routes
+        )
+        template = "#/components/schemas/{model}"
+        schema = SyncRequest.model_json_schema(ref_template=template)
+        models = schema.pop("$defs")
+        document["components"]["schemas"] |= {**models, SyncRequest.__name__: schema}
+        app.openapi_schema = document
+    return app.openapi_schema

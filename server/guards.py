@@ -1,0 +1,79 @@
+"""Around every request: refuse cross-site writes, mark API answers, and log one line."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Container
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.problems import error_response
+
+logger = logging.getLogger("driftline.requests")
+
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+class CrossSiteGuard:
+    """Refuses writes that another site's page makes, but for the origins that are allowed."""
+
+    def __init__(self, app: ASGIApp, allowed_origins: Container[str]) -> None:
+        self._app = app
+        self._allowed = allowed_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in _READING:
+            headers = Headers(scope=scope)
+            foreign = headers.get("sec-fetch-site") == "cross-site"
+            if foreign and headers.get("origin") not in self._allowed:
+                message = "Requests from other sites are refused."
+                return await error_response(403, "cross_site", message)(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+class ApiHeaders:
+    """Keeps answers of the API out of every cache."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api"):
+            return await self._app(scope, receive, send)
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        return await self._app(scope, receive, send_marked)
+
+
+class RequestLog:
+    """Logs method, path, status and duration of every request; never what it carries."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not logger.isEnabledFor(logging.INFO):
+            return await self._app(scope, receive, send)
+        status = 0
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        began = time.perf_counter()
+        try:
+            return await self._app(scope, receive, send_noted)
+        finally:
+            took = (time.perf_counter() - began) * 1000
+            line = "%s %s status=%d ms=%.1f"
+            logger.info(line, scope["method"], scope["path"], status, took)

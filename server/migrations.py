@@ -1,0 +1,101 @@
+"""The database's history: an append-only list of named steps.
+
+Each step is applied together with its record in one transaction. A step that was released is never
+changed; its statements are plain SQL that SQLite and PostgreSQL both take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection, text
+
+from server.database import Database, DatabaseTooNew
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One named step and its statements."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+_RECORDS = "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)"
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        "0001_rows_and_receipts",
+        (
+            """CREATE TABLE spaces (
+                space_id TEXT PRIMARY KEY,
+                version BIGINT NOT NULL,
+                updated_at BIGINT NOT NULL
+            )""",
+            """CREATE TABLE clients (
+                space_id TEXT NOT NULL REFERENCES spaces,
+                user_id TEXT NOT NULL,
+                client_id TEXT NOT NULL,
+                settled_through BIGINT NOT NULL,
+                PRIMARY KEY (space_id, user_id, client_id)
+            )""",
+            """CREATE TABLE rows (
+                space_id TEXT NOT NULL REFERENCES spaces,
+                collection TEXT NOT NULL,
+                item_id TEXT NOT NULL,
+                version BIGINT NOT NULL,
+                data TEXT,
+                updated_at BIGINT NOT NULL,
+                user_id TEXT NOT NULL,
+                client_id TEXT NOT NULL,
+                seq BIGINT NOT NULL,
+                run_base BIGINT NOT NULL,
+                PRIMARY KEY (space_id, collection, item_id)
+            )""",
+            "CREATE UNIQUE INDEX rows_by_version ON rows (space_id, version)",
+            """CREATE TABLE receipts (
+                space_id TEXT NOT NULL REFERENCES spaces,
+                user_id TEXT NOT NULL,
+                client_id TEXT NOT NULL,
+                action_id TEXT NOT NULL,
+                seq BIGINT NOT NULL,
+                body_hash TEXT NOT NULL,
+                result TEXT NOT NULL,
+                PRIMARY KEY (space_id, user_id, client_id, action_id)
+            )""",
+            "CREATE INDEX receipts_by_seq ON receipts (space_id, user_id, client_id, seq)",
+        ),
+    ),
+)
+
+
+def migrate(database: Database, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:
+    """Apply the steps that the database has not seen; returns their names.
+
+    Raises `DatabaseTooNew` where the database knows a step that this code does not.
+    """
+    database.write(lambda connection: connection.execute(text(_RECORDS)))
+    applied = [step.name for step in steps if database.write(partial(_apply, step))]
+    unknown = sorted(database.read(_applied) - {step.name for step in steps})
+    if unknown:
+        raise DatabaseTooNew(
+            f"The database was made by a newer Driftline (it has “{unknown[-1]}”): "
+            "start that version, or use another database."
+        )
+    return applied
+
+
+def _applied(connection: Connection) -> set[str]:
+    return set(connection.scalars(text("SELECT name FROM migrations")))
+
+
+def _apply(step: Migration, connection: Connection) -> bool:
+    """Apply a step unless it is recorded already; another process may have been first."""
+    if step.name in _applied(connection):
+        return False
+    for statement in step.statements:
+        connection.execute(text(statement))
+    connection.execute(text("INSERT INTO migrations (name) VALUES (:name)"), {"name": step.name})
+    return True

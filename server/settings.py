@@ -1,0 +1,72 @@
+"""What a server is told at its start: from the command line, else from `DRIFTLINE_*` variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from app.errors import InvalidInput
+
+PREFIX = "DRIFTLINE_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server runs.
+
+    `site_root` is the folder that holds the app's files, `None` for the API alone. `api_url` is
+    what the page is told to talk to. `allowed_origins` are other origins that may use the API.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database: str = "sqlite:///data/driftline.db"
+    workers: int = 1
+    api_url: str = "./api"
+    allowed_origins: tuple[str, ...] = ()
+    log_level: str = "INFO"
+    site_root: Path | None = None
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
+        """Return the settings `given` (where not `None`), else those of the environment.
+
+        Raises `InvalidInput` where a value does not fit.
+        """
+        values: dict[str, Any] = {
+            setting.name: environment[PREFIX + setting.name.upper()]
+            for setting in fields(cls)
+            if PREFIX + setting.name.upper() in environment
+        }
+        values |= {name: value for name, value in given.items() if value is not None}
+        for name in ("port", "workers"):
+            if name in values:
+                values[name] = _whole_number(name, values[name])
+        origins = values.get("allowed_origins", ())
+        if isinstance(origins, str):
+            values["allowed_origins"] = tuple(origins.replace(",", " ").split())
+        if "site_root" in values:
+            values["site_root"] = Path(values["site_root"])
+        settings = cls(**values)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise InvalidInput(f"The port must be between 0 and 65535, not {self.port}.")
+        if self.workers != 1:
+            raise InvalidInput(
+                "This version runs one worker only: its live updates reach the clients of "
+                "their own process. Leave --workers at 1."
+            )
+        if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise InvalidInput(f"The log level cannot be “{self.log_level}”.")
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise InvalidInput(f"The setting {name} must be a whole number, not “{value}”.") from None

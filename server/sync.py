@@ -1,0 +1,107 @@
+"""`POST /api/sync`: push and pull in one round trip."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from app.core.actions import Registry
+from app.protocol import (
+    MAX_ACTION_BYTES,
+    ErrorResponse,
+    SyncRequest,
+    SyncResponse,
+)
+from server.body import read_json_body
+from server.cursors import decode_cursor
+from server.identity import Identity, current_identity
+from server.problems import RequestRefused, invalid
+from server.pull import pull
+from server.push import push
+from server.services import services_of
+
+router = APIRouter()
+
+_ERRORS = {
+    400: "The body is not JSON.",
+    413: "The body is larger than 1 MiB.",
+    415: "The body is not declared as JSON.",
+    422: "A field does not fit; `fields` says which.",
+    503: "The database refused; nothing was changed.",
+}
+
+
+@router.post(
+    "/api/sync",
+    response_model=SyncResponse,
+    responses={
+        status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/SyncRequest"}}
+            },
+        }
+    },
+)
+async def sync(request: Request) -> Response:
+    """Run the pushed actions, each exactly once, and return what has changed since the cursor.
+
+    Effects, receipts and versions are committed when the answer is sent. An action that is
+    refused gets its own verdict; the others are carried out all the same.
+    """
+    identity = current_identity(request)
+    asked = parse_request(await read_json_body(request))
+    services = services_of(request)
+    now = services.clock()
+
+    def job(connection: Connection) -> SyncResponse:
+        return answer(connection, identity, services.registry, asked, now)
+
+    if not asked.actions:
+        answered = await services.read(job)
+    else:
+        answered = await services.write(job)
+        changed = [result.row for result in answered.results if result.verdict == "applied"]
+        newest = max((row.version for row in changed if row), default=0)
+        if newest:
+            services.pokes.publish(identity.space_id, newest)
+    return Response(answered.model_dump_json(), media_type="application/json")
+
+
+def parse_request(body: bytes) -> SyncRequest:
+    """Return the request that `body` holds; raises `RequestRefused` naming what does not fit."""
+    try:
+        request = SyncRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error) from None
+    decode_cursor(request.cursor)
+    fields: dict[str, str] = {}
+    for index, action in enumerate(request.actions):
+        if action.seq <= request.settled_through:
+            fields[f"actions.{index}.seq"] = "is within settled_through"
+        if len(body) > MAX_ACTION_BYTES and len(action.model_dump_json()) > MAX_ACTION_BYTES:
+            fields[f"actions.{index}"] = f"is larger than {MAX_ACTION_BYTES:,} bytes"
+    if fields:
+        raise RequestRefused(422, "invalid", "Some fields are not valid.", fields)
+    return request
+
+
+def answer(
+    connection: Connection, identity: Identity, registry: Registry, asked: SyncRequest, now: int
+) -> SyncResponse:
+    """Push, then pull, in the transaction of `connection`; `now` is in microseconds."""
+    results = push(connection, identity, registry, asked, now) if asked.actions else []
+    page = pull(connection, identity, asked.client_id, decode_cursor(asked.cursor), asked.limit)
+    return SyncResponse(
+        results=results,
+        rows=page.rows,
+        cursor=page.cursor,
+        has_more=page.has_more,
+        unread_count=page.unread_count,
+        server_time=now // 1000,
+    )
