@@ -1,4 +1,4 @@
-"""Waiting with an end: for an answer, or between synchronisations until something wakes the engine."""
+"""Waiting with an end: for an answer, or between synchronisations until the engine is woken."""
 
 from __future__ import annotations
 

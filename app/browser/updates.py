@@ -1,0 +1,50 @@
+"""A new version of the app waits until the person asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from js import driftline, location, navigator
+
+from app.browser.ffi import js_object, listen
+
+
+class Updates:
+    """Says when a new version is installed and waiting, and switches to it on request."""
+
+    def __init__(self, available: Callable[[], None]) -> None:
+        self._available = available
+        self._registration: Any = None
+        self._applying = False
+
+    async def watch(self) -> None:
+        """Find the service worker's registration and follow it for the life of the page."""
+        registration = await driftline.registration
+        if not registration:
+            return
+        self._registration = registration
+        listen(registration, "updatefound", lambda _event: self._follow(registration.installing))
+        listen(navigator.serviceWorker, "controllerchange", self._changed)
+        if registration.waiting:
+            self._available()
+        elif registration.installing:
+            self._follow(registration.installing)
+
+    def apply(self) -> None:
+        """Let the waiting version take over; the page reloads when it has."""
+        if self._registration and self._registration.waiting:
+            self._applying = True
+            self._registration.waiting.postMessage(js_object({"type": "SKIP_WAITING"}))
+
+    def _follow(self, worker: Any) -> None:
+        def changed(_event: Any) -> None:
+            if worker.state == "installed" and navigator.serviceWorker.controller:
+                self._available()
+
+        if worker:
+            listen(worker, "statechange", changed)
+
+    def _changed(self, _event: Any) -> None:
+        if self._applying:
+            location.reload()

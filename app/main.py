@@ -1,0 +1,142 @@
+"""The composition root: the only file that knows every adapter, and wires them to the widgets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from js import document, driftline, navigator
+from pyodide.ffi import JsException
+
+from app.browser.ffi import BrowserClock, BrowserRandom
+from app.browser.http import browser_http, patch_standard_http
+from app.browser.idb import IndexedDBStore
+from app.browser.network import Pokes, online, watch_network
+from app.browser.tabs import LockLeadership, TabChannel
+from app.browser.updates import Updates
+from app.core.messages import COLLECTION, SEND, Message, compose
+from app.errors import DriftlineError
+from app.sync.client import Client, World
+from app.sync.collection import Collection
+from app.sync.report import Status
+from app.ui.composer import Composer
+from app.ui.messages import MessagesView
+from app.ui.shell import Shell
+
+DATABASE = "driftline"
+PAGE = 100
+"""Messages shown at first, and added each time older ones are asked for."""
+
+_log = logging.getLogger(__name__)
+_tasks: set[asyncio.Future[Any]] = set()
+
+
+def api_url() -> str:
+    """Return the API's address, which the page's author or the build wrote into the page."""
+    return str(document.querySelector('meta[name="driftline-api"]').content)
+
+
+async def connect() -> Client:
+    """Return a client on this browser's storage and network; raises `StorageError`."""
+    store = IndexedDBStore(DATABASE)
+    await store.open()
+    world = World(
+        store=store,
+        http=browser_http,
+        clock=BrowserClock(),
+        random=BrowserRandom(),
+        leadership=LockLeadership(DATABASE),
+        channel=TabChannel(DATABASE),
+        online=online,
+        prepare_handlers=patch_standard_http,
+    )
+    return Client(world, api_url())
+
+
+class App:
+    """The team log: a client, its messages, and the widgets that show them."""
+
+    def __init__(self, client: Client, messages: Collection[Message]) -> None:
+        self._client = client
+        self._messages = messages
+        self._shown = PAGE
+        self._updates = Updates(self._offer_update)
+        self._shell = Shell(sync=self._sync, update=self._updates.apply)
+        self._log = MessagesView(self._retry, self._discard, self._older)
+        self._composer = Composer(self._send)
+        self._pokes = Pokes(f"{api_url()}/events", client.poke, self._wake)
+
+    async def start(self) -> None:
+        """Show what is on the device, take input, and begin to synchronise."""
+        await self._client.start()
+        await self._messages.load(self._shown)
+        self._client.status.subscribe(self._render)
+        self._messages.subscribe(self._log.render)
+        self._shell.enable()
+        self._composer.enable()
+        driftline.ready()
+        watch_network(self._wake, self._client.connection.set_disconnected)
+        self._client.connection.is_connected.subscribe(self._pokes.follow)
+        spawn(self._client.run())
+        spawn(self._updates.watch())
+
+    def _render(self, status: Status) -> None:
+        self._shell.render(status)
+        self._log.set_offline(status.connection.status == "disconnected")
+
+    async def _send(self, text: str) -> None:
+        await self._client.queue.add(
+            SEND, compose(text), collection=COLLECTION, item_id=self._client.queue.new_id()
+        )
+        if hasattr(navigator, "vibrate"):
+            navigator.vibrate(10)
+
+    def _wake(self) -> None:
+        self._client.wake(urgent=True)
+
+    def _sync(self) -> None:
+        spawn(self._client.sync())
+
+    def _older(self) -> None:
+        self._shown += PAGE
+        spawn(self._messages.load(self._shown))
+
+    def _retry(self, action_id: str) -> None:
+        spawn(self._tell_refusal(self._client.queue.retry(action_id)))
+
+    def _discard(self, action_id: str) -> None:
+        spawn(self._tell_refusal(self._client.queue.remove(action_id)))
+
+    async def _tell_refusal(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except DriftlineError as error:
+            self._shell.notify(str(error))
+
+    def _offer_update(self) -> None:
+        self._shell.offer_update()
+
+
+def spawn(work: Coroutine[Any, Any, Any]) -> None:
+    """Run `work` beside everything else; what it raises is logged, never swallowed."""
+    task = asyncio.ensure_future(work)
+    _tasks.add(task)
+    task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Future[Any]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("A background task failed", exc_info=task.exception())
+
+
+async def main() -> None:
+    """Start the app, or say on the page why it cannot start."""
+    try:
+        client = await connect()
+        await App(client, client.collection(COLLECTION, Message)).start()
+    except (DriftlineError, JsException) as error:
+        _log.exception("The app could not start")
+        driftline.bootFailed(str(error))

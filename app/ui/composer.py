@@ -1,0 +1,68 @@
+"""The composer: Enter sends, Shift+Enter breaks the line; the text stays until it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from app.errors import DriftlineError
+from app.protocol import MAX_TEXT
+from app.ui.dom import by_test_id, on, part, set_text
+
+COUNT_FROM = MAX_TEXT - 500
+"""Characters from which on the counter is shown."""
+
+
+class Composer:
+    """Hands what a person writes to `send`, and keeps it in sight while it is refused."""
+
+    def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
+        self._send = send
+        self._form = by_test_id("composer")
+        self._text = part(self._form, "text")
+        self._error = part(self._form, "error")
+        self._counter = part(self._form, "counter")
+        self._sending: asyncio.Future[None] | None = None
+        on(self._form, "submit", self._submitted)
+        on(self._text, "keydown", self._key_pressed)
+        on(self._text, "input", self._typed)
+
+    def enable(self) -> None:
+        """Take input from now on."""
+        part(self._form, "fields").disabled = False
+
+    def _key_pressed(self, event: Any) -> None:
+        if event.key == "Enter" and not event.shiftKey and not event.isComposing:
+            self._submitted(event)
+
+    def _submitted(self, event: Any) -> None:
+        event.preventDefault()
+        if self._sending is None:
+            self._sending = asyncio.ensure_future(self._hand_over(self._text.value))
+
+    async def _hand_over(self, text: str) -> None:
+        """One text at a time: a second tap while the first is being stored would send it twice."""
+        try:
+            await self._send(text)
+        except DriftlineError as error:
+            self._refuse(str(error))
+        else:
+            if self._text.value == text:
+                self._text.value = ""
+            self._typed()
+        finally:
+            self._sending = None
+        self._text.focus()
+
+    def _refuse(self, reason: str) -> None:
+        set_text(self._error, reason)
+        self._text.setAttribute("aria-invalid", "true")
+
+    def _typed(self, _event: Any = None) -> None:
+        set_text(self._error, "")
+        self._text.removeAttribute("aria-invalid")
+        length = self._text.textLength
+        self._counter.hidden = length < COUNT_FROM
+        if length >= COUNT_FROM:
+            set_text(self._counter, f"{length:,} of {MAX_TEXT:,} characters")

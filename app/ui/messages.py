@@ -1,0 +1,145 @@
+"""The log of messages: only what changed is touched, and the reader's place is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from app.core.messages import Message
+from app.sync.collection import Shown, View
+from app.ui.dom import by_test_id, clone, on, part, place, set_text
+from app.ui.words import clock_time, day_text, message_status, moment, state_text
+
+NEAR_END = 80
+"""Pixels from the end within which the reader counts as being at the end."""
+
+
+@dataclass
+class Drawn:
+    """What stands in the document for a message, so that only differences are written."""
+
+    element: Any
+    shown: Shown[Message]
+    day: date
+    offline: bool
+
+
+class MessagesView:
+    """Draws a view of messages into the log; `retry` and `discard` get the failed action's id."""
+
+    def __init__(
+        self,
+        retry: Callable[[str], None],
+        discard: Callable[[str], None],
+        older: Callable[[], None],
+    ) -> None:
+        self._log = part(by_test_id("composer").parentElement, "log")
+        self._list = part(self._log, "messages")
+        self._empty = part(self._log, "empty")
+        self._older = part(self._log, "older")
+        self._drawn: dict[str, Drawn] = {}
+        self._headings: dict[str, Any] = {}
+        self._order: list[str] = []
+        self._view: View[Message] = View()
+        self._offline = False
+        self._verbs = {"retry": retry, "discard": discard}
+        on(self._list, "click", self._clicked)
+        on(self._older, "click", lambda _event: older())
+
+    def set_offline(self, offline: bool) -> None:
+        """Say whether what is pending is being sent now or waits for the network."""
+        if offline != self._offline:
+            self._offline = offline
+            self.render(self._view)
+
+    def render(self, view: View[Message]) -> None:
+        """Make the document show `view`."""
+        if not view.loaded:
+            return
+        to_end = self._log.scrollHeight - self._log.clientHeight - self._log.scrollTop
+        extended = bool(self._order) and view.items[:1] != self._view.items[:1]
+        for shown in view.items:
+            self._draw(shown)
+        self._sequence(view)
+        self._view = view
+        self._empty.hidden = bool(view.items)
+        self._older.hidden = not view.has_more
+        if to_end < NEAR_END:
+            self._log.scrollTop = self._log.scrollHeight
+        elif extended:
+            self._log.scrollTop = self._log.scrollHeight - self._log.clientHeight - to_end
+
+    def _draw(self, shown: Shown[Message]) -> None:
+        drawn = self._drawn.get(shown.id)
+        if drawn is None:
+            self._drawn[shown.id] = self._fresh(shown)
+        elif drawn.shown is not shown:
+            drawn.shown = shown
+            self._fill(drawn)
+        elif shown.status == "pending" and drawn.offline != self._offline:
+            self._fill(drawn)
+
+    def _fresh(self, shown: Shown[Message]) -> Drawn:
+        sent_at = moment(shown.value.sent_at)
+        element = clone("message-template")
+        element.dataset.id = shown.id
+        part(element, "text").textContent = shown.value.text
+        time = part(element, "time")
+        time.textContent = clock_time(sent_at)
+        time.setAttribute("datetime", sent_at.isoformat(timespec="seconds"))
+        drawn = Drawn(element, shown, sent_at.date(), self._offline)
+        self._fill(drawn)
+        return drawn
+
+    def _fill(self, drawn: Drawn) -> None:
+        """Write what can change: the state and its reason."""
+        shown, element = drawn.shown, drawn.element
+        drawn.offline = self._offline
+        status = message_status(shown.status)
+        element.dataset.status = status
+        set_text(part(element, "state"), state_text(status, offline=self._offline))
+        if shown.error is not None or status == "failed":
+            reason = shown.error.message if shown.error else "This could not be sent."
+            set_text(part(element, "error"), reason)
+
+    def _sequence(self, view: View[Message]) -> None:
+        """Bring messages and day headings into order, moving only what is out of it."""
+        today = datetime.now().astimezone().date()
+        order: list[str] = []
+        day: date | None = None
+        for shown in view.items:
+            own = self._drawn[shown.id].day
+            if day is None or own > day:
+                day = own
+                order.append(self._heading(day, today))
+            order.append(shown.id)
+        kept = set(order)
+        for key in self._order:
+            if key not in kept:
+                self._element(key).remove()
+                self._drawn.pop(key, None)
+        before = [key for key in self._order if key in kept]
+        place(self._list, before, order, self._element)
+        self._order = order
+
+    def _heading(self, day: date, today: date) -> str:
+        key = f"day:{day}"
+        if key not in self._headings:
+            self._headings[key] = clone("day-template")
+            part(self._headings[key], "date").setAttribute("datetime", str(day))
+            set_text(part(self._headings[key], "date"), day_text(day, today))
+        return key
+
+    def _element(self, key: str) -> Any:
+        drawn = self._drawn.get(key)
+        return drawn.element if drawn else self._headings[key]
+
+    def _clicked(self, event: Any) -> None:
+        button = event.target.closest("button[data-part]")
+        element = event.target.closest("[data-id]")
+        if button and element:
+            action_id = self._drawn[element.dataset.id].shown.action_id
+            if action_id is not None:
+                self._verbs[button.dataset.part](action_id)

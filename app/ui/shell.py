@@ -1,0 +1,59 @@
+"""The page around the routes: connection, badges, "Sync now", notices and the update bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.sync.report import Status
+from app.ui.dom import by_test_id, on, part, set_text
+from app.ui.words import connection_text, plural
+
+BADGES = {
+    "pending-badge": ("pending", "pending", "pending"),
+    "conflict-badge": ("conflicts", "conflict", "conflicts"),
+    "failed-badge": ("failed", "failed", "failed"),
+}
+
+
+class Shell:
+    """Draws the status; `sync` is called for "Sync now", `update` to switch to a new version."""
+
+    def __init__(self, sync: Callable[[], None], update: Callable[[], None]) -> None:
+        self._connection = by_test_id("connection")
+        self._banner = by_test_id("offline-banner")
+        self._sync = by_test_id("sync-now")
+        self._update = by_test_id("update")
+        self._badges = {name: by_test_id(name) for name in BADGES}
+        on(self._sync, "click", lambda _event: sync())
+        on(part(self._update, "apply"), "click", lambda _event: update())
+
+    def enable(self) -> None:
+        """Take input from now on."""
+        self._sync.disabled = False
+
+    def render(self, status: Status) -> None:
+        """Show the status."""
+        connection = status.connection
+        if self._connection.dataset.status != connection.status:
+            self._connection.dataset.status = connection.status
+        set_text(part(self._connection, "label"), connection_text(connection))
+        self._banner.hidden = connection.status != "disconnected"
+        self._sync.setAttribute("aria-busy", "true" if status.syncing else "false")
+        for name, badge in self._badges.items():
+            self._render_badge(name, badge, status)
+
+    def offer_update(self) -> None:
+        """Say that a new version waits."""
+        self._update.hidden = False
+
+    def notify(self, text: str) -> None:
+        """Say something in passing; an empty text takes it back."""
+        set_text(by_test_id("notice"), text)
+
+    def _render_badge(self, name: str, badge: Any, status: Status) -> None:
+        member, one, many = BADGES[name]
+        count: int = getattr(status, member)
+        badge.hidden = count == 0
+        set_text(part(badge, "count"), f"{count:,}")
+        set_text(part(badge, "word"), plural(count, one, many))

@@ -1,0 +1,57 @@
+"""The words for what the page shows: times, counts, states. Pure, so that it is tested anywhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from app.core.view import ItemStatus
+from app.sync.connection import ConnectionState
+
+CONNECTION = {"connected": "Connected", "connecting": "Connecting…", "disconnected": "Offline"}
+NO_SERVER = "Not connected to a server"
+
+
+def connection_text(state: ConnectionState) -> str:
+    """Return the status line for a connection."""
+    if state.status == "disconnected" and state.no_server:
+        return NO_SERVER
+    return CONNECTION[state.status]
+
+
+def message_status(status: ItemStatus) -> str:
+    """Return the page contract's status of a message: `pending`, `sent` or `failed`."""
+    return {"synced": "sent", "pending": "pending"}.get(status, "failed")
+
+
+def state_text(status: str, *, offline: bool) -> str:
+    """Return the words for a message's status."""
+    if status == "pending":
+        return "Waiting to send" if offline else "Sending…"
+    return "Sent" if status == "sent" else "Not sent"
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return a time since the epoch as local time; one that no calendar has counts as the epoch."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC).astimezone()
+
+
+def clock_time(when: datetime) -> str:
+    """Return the time of day as it stands beside a message."""
+    return f"{when:%H:%M}"
+
+
+def day_text(day: date, today: date) -> str:
+    """Return the heading of a day."""
+    distance = (today - day).days
+    if distance in (0, 1):
+        return ("Today", "Yesterday")[distance]
+    year = "" if day.year == today.year else f" {day.year}"
+    return f"{day:%A}, {day.day} {day:%B}{year}"
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """Return `one` or `many`, whichever goes with `count`."""
+    return one if count == 1 else many
