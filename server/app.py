@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,12 +15,16 @@ from app import __version__
 from app.core.actions import registry as all_actions
 from app.protocol import SyncRequest
 from server import events, health, sync
+from server.compression import Compressor
 from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
 from server.migrations import migrate
+from server.precache import with_manifest
 from server.problems import install_handlers
 from server.services import Clock, Services, wall_clock
 from server.settings import Settings
+from server.site import collect_site
+from server.static import StaticSite
 
 
 def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
@@ -28,6 +33,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     The database is opened and migrated at once. `clock` returns microseconds since the epoch.
     Raises `DriftlineError` where the settings, the database or the site do not allow a start.
     """
+    site = None if settings.site_root is None else _site(settings.site_root, settings.api_url)
     database = Database(settings.database)
     migrate(database)
     services = Services(database, all_actions, clock)
@@ -51,6 +57,8 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     install_handlers(app)
     for module in (health, sync, events):
         app.include_router(module.router)
+    if site is not None:
+        app.router.default = site
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -62,6 +70,13 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     app.add_middleware(ApiHeaders)
     app.add_middleware(RequestLog)
     return app
+
+
+def _site(root: Path, api_url: str) -> StaticSite:
+    files = with_manifest(collect_site(root, api_url))
+    compressor = Compressor(root / "runtime" / ".cache" / "gzip")
+    compressor.prune(files)
+    return StaticSite(files, compressor, api_url)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

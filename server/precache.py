@@ -1,0 +1,40 @@
+"""The list of what the service worker keeps: everything that the page loads."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import TypedDict
+
+from server.site import Site, SiteFile, content_type
+
+MANIFEST = "precache-manifest.js"
+
+
+class PrecacheEntry(TypedDict):
+    """One file to precache; `revision` is null where the URL itself changes with the content."""
+
+    url: str
+    revision: str | None
+    integrity: str
+
+
+def precache_entries(site: Site) -> list[PrecacheEntry]:
+    """Return the entries for a site, ordered by URL."""
+    return [
+        {
+            "url": url,
+            "revision": None if file.versioned else file.sha256.hex()[:16],
+            "integrity": f"sha256-{b64encode(file.sha256).decode()}",
+        }
+        for url, file in sorted(site.items())
+        if file.precached
+    ]
+
+
+def with_manifest(site: Site) -> Site:
+    """Return the site with the script that gives the entries to the service worker."""
+    lines = ",\n".join(json.dumps(entry) for entry in precache_entries(site))
+    script = f"self.__precacheManifest = [\n{lines}\n];\n"
+    manifest = SiteFile(script.encode(), content_type(MANIFEST), precached=False)
+    return {**site, MANIFEST: manifest}

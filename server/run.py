@@ -1,0 +1,93 @@
+"""Running the server in this process until it is told to stop."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.errors import DriftlineError
+from server.services import Services
+from server.settings import Settings
+
+DRAIN_SECONDS = 1
+"""How long requests under way may take once the server was told to stop."""
+
+
+class CannotListen(DriftlineError):
+    """The address cannot be listened on."""
+
+
+class DriftlineServer(uvicorn.Server):
+    """Says when it takes connections, and ends open event streams before it waits for the rest."""
+
+    def __init__(self, config: uvicorn.Config, services: Services, url: str) -> None:
+        super().__init__(config)
+        self._services = services
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then print the one line that says where."""
+        await super().startup(sockets)
+        if self.started:
+            print(f"Driftline is ready at {self._url}", flush=True)  # noqa: T201
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the event streams, then stop."""
+        self._services.pokes.close()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `host` and `port`; raises `CannotListen`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"Port {port} on {host} is in use already: choose another with --port."
+        elif error.errno == errno.EACCES:
+            reason = f"Port {port} needs more rights: choose one above 1023 with --port."
+        else:
+            reason = f"The server cannot listen on {host}, port {port}: {error.strerror}."
+        raise CannotListen(reason) from None
+
+
+def url_of(listener: socket.socket, host: str) -> str:
+    """Return the address a browser on this machine reaches the listener at."""
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error, one line an event."""
+    pattern = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=level.upper(), format=pattern, stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+    """Serve `app` until SIGTERM or SIGINT; requests under way are finished first."""
+    # uvicorn raises the signal again once it has stopped: then it shall end the process well.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    services: Services = app.state.services
+    DriftlineServer(config, services, url_of(listener, settings.host)).run([listener])
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
