@@ -1,0 +1,140 @@
+"""Fixtures for end-to-end tests.
+
+    def test_something(server, open_app):
+        app = open_app(server)          # a new device; ready for input
+        app.send("Hello").wait_for_statuses("sent")
+        assert server.messages() == ["Hello"]
+
+`open_app` takes a server or an address, and any option of a browser context; each call is a
+device of its own, `app.another_tab()` is a second tab on the same one. `profile` keeps a device
+on disk while its browser is killed and started again: `profile.open(server)`.
+
+When a test ends, it fails if any page or worker asked for anything outside its own origin, raised
+an exception, or wrote an error to the console; lines about the network are expected once the test
+has gone offline or ended the server, others by `app.watch.allow.append(pattern)`. A screenshot of
+each page of a failed test is kept in `test-results/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from tests.browser.chrome import Profile, launch_options
+from tests.browser.page import App
+from tests.browser.servers import ROOT, Server
+from tests.browser.watch import Watch, origin_of
+
+RESULTS = ROOT / "test-results"
+_REPORT = pytest.StashKey[pytest.TestReport]()
+
+
+class OpenApp(Protocol):
+    """Opens the app of a server, or at an address, on a new device."""
+
+    def __call__(
+        self, target: Server | str, *, ready: bool = True, **context_options: Any
+    ) -> App: ...
+
+
+class OpenProfile(Profile):
+    """A device on disk; `open` starts its browser and the app in it."""
+
+    def __init__(self, playwright: Playwright, folder: Path, adopt: Adopt) -> None:
+        super().__init__(playwright, folder)
+        self._adopt = adopt
+
+    def open(self, target: Server | str, *, ready: bool = True, **context_options: Any) -> App:
+        """Start the browser and open the app; return once it is ready, unless told otherwise."""
+        app = self._adopt(self.launch(**context_options), target).goto()
+        return app.wait_ready() if ready else app
+
+
+Adopt = Callable[[BrowserContext, Server | str], App]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember how the test itself ended, for the screenshots at its teardown."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy sends it a Result
+    if report.when == "call":
+        item.stash[_REPORT] = report
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    """Run Playwright for this folder only: while it runs, no asyncio test can."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Start one Chromium for all tests; each test gets contexts of its own."""
+    browser = playwright.chromium.launch(**launch_options())
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Start a server with an empty database, for one test."""
+    running = Server(tmp_path)
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def adopt(request: pytest.FixtureRequest) -> Iterator[Adopt]:
+    """Watch whatever contexts a test uses, and fail it for what went on behind its pages."""
+    watched: list[tuple[BrowserContext, Watch]] = []
+
+    def take(context: BrowserContext, target: Server | str) -> App:
+        url = target if isinstance(target, str) else f"{target.url}/"
+        watch = Watch(context, origin_of(url), lambda: getattr(target, "was_down", False))
+        watched.append((context, watch))
+        page = context.pages[0] if context.pages else context.new_page()
+        return App(page, url, watch)
+
+    yield take
+    report = request.node.stash.get(_REPORT, None)
+    if report is None or report.failed:
+        _keep_screenshots(request.node.nodeid, [context for context, _ in watched])
+    for context, _ in watched:
+        with contextlib.suppress(PlaywrightError):  # its browser may have been killed
+            context.close()
+    problems = [line for _, watch in watched for line in watch.problems()]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def open_app(chromium: Browser, adopt: Adopt) -> OpenApp:
+    """Open the app on a new device; return once it is ready, unless told otherwise."""
+
+    def launch(target: Server | str, *, ready: bool = True, **context_options: Any) -> App:
+        app = adopt(chromium.new_context(**context_options), target).goto()
+        return app.wait_ready() if ready else app
+
+    return launch
+
+
+@pytest.fixture
+def profile(playwright: Playwright, tmp_path: Path, adopt: Adopt) -> OpenProfile:
+    """Keep a device on disk, so that its browser can be closed or killed and started again."""
+    return OpenProfile(playwright, tmp_path / "profile", adopt)
+
+
+def _keep_screenshots(test: str, contexts: list[BrowserContext]) -> None:
+    name = re.sub(r"[^\w.-]+", "-", test.removeprefix("tests/browser/"))
+    pages = [page for context in contexts for page in context.pages if not page.is_closed()]
+    for number, page in enumerate(pages):
+        page.screenshot(path=RESULTS / f"{name}-{number}.png")

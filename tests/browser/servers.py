@@ -1,0 +1,138 @@
+"""A real Driftline server in a process of its own, which tests stop, kill and start again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE_SIZE = 500
+_DEADLINE = 20.0
+
+
+class Server:
+    """`serve.py` on a free port with a fresh SQLite file; port and file outlive a restart.
+
+    `command` is what to start in place of `serve.py` (a server that misbehaves, say); it takes
+    the same options. `was_down` says that the test made requests to it fail.
+    """
+
+    def __init__(self, folder: Path, *command: str, database: str | None = None) -> None:
+        self._log_path = folder / "server.log"
+        self._command = list(command or ("serve.py",))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.database = database or f"sqlite:///{folder / 'driftline.db'}"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.was_down = False
+
+    def start(self) -> None:
+        """Start it and return once it answers."""
+        options = ["--port", str(self.port), "--database", self.database]
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._command, *options],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        until = time.monotonic() + _DEADLINE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"The server did not start:\n{self.log()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ask it to end, as a host does (SIGTERM), and wait until it has."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it without warning (SIGKILL): what it was doing stays undone."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop it and start it again on the same port and database."""
+        self.stop()
+        self.start()
+
+    def messages(self) -> list[str]:
+        """Return the texts of all messages, in the order in which the server took them."""
+        rows = sorted(self.rows("messages"), key=lambda row: int(row["version"]))
+        return [row["data"]["text"] for row in rows if not row["deleted"]]
+
+    def rows(self, collection: str) -> list[dict[str, Any]]:
+        """Return all rows of a collection, tombstones too, pulled as a new client pulls them."""
+        rows: list[dict[str, Any]] = []
+        cursor, more = None, True
+        while more:
+            page = self.post("/api/sync", _pull(cursor))
+            rows += page["rows"]
+            cursor, more = page["cursor"], page["has_more"]
+        return [row for row in rows if row["collection"] == collection]
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post JSON to the server and return the JSON of its answer."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return dict(json.load(answer))
+
+    def log(self) -> str:
+        """Return what the server has written so far."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
+    def close(self) -> None:
+        """End it at the end of a test, whatever state it is in."""
+        if self._process is not None:
+            self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self.was_down = True
+        self._process.send_signal(how)
+        try:
+            self._process.wait(timeout=_DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise RuntimeError(f"The server ignored {how.name}:\n{self.log()}") from None
+        finally:
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/health", timeout=2):
+                return True
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _pull(cursor: str | None) -> dict[str, Any]:
+    return {
+        "protocol": 1,
+        "client_id": "test-reader",
+        "cursor": cursor,
+        "settled_through": 0,
+        "limit": PAGE_SIZE,
+        "actions": [],
+    }
