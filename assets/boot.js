@@ -1,179 +1,149 @@
-// The boot shim: what has to work before Python does, or when Python does not come up at all.
-// Everything else is Python (app/). Nothing here knows what a message is.
+// The boot shim: what has to work before Python does, or when Python does not come up at all. Everything else is
+// Python (app/). The comment of each function says why it is not.
 
 const root = document.documentElement;
 const panel = document.querySelector('[data-testid="boot-error"]');
-const python = document.querySelector('script[type="py"]');
-const core = document.querySelector('script[src$="/pyscript/core.js"]');
-const PATIENCE = 8000; // ms without any progress before we say that something is slow
+const part = (name) => panel.querySelector(`[data-part="${name}"]`); // not Python: see show()
+const PATIENCE = 8000; // ms without any progress, after which a person is told
+const RUNTIME = /\/runtime\/[^?]*\.(js|mjs|wasm|zip|whl|json)$/; // what Python cannot start without
 
 const KEPT = "Messages stored on this device are kept.";
-const TEXTS = {
+const WORDS = {
   slow: [
     "Starting takes longer than usual",
-    "Driftline is still trying. The first visit downloads a few megabytes, which takes a while on a weak signal. " + KEPT,
+    `Driftline is still trying. The first visit downloads a few megabytes, which takes a while on a weak signal. ${KEPT}`,
     "You can wait, or reload the page.",
   ],
   failed: [
     "Driftline could not start",
-    "Something went wrong while it was starting. " + KEPT,
+    `Something went wrong on the way. ${KEPT}`,
     "Reload the page. If this comes back, pass the technical details on to whoever runs this site.",
   ],
   wasm: [
     "Driftline cannot run here",
-    "It runs Python inside the page, which needs WebAssembly, and this browser or the site's security policy does not allow that. " + KEPT,
-    "Turn off lockdown or strict security for this site, or use another browser, then reload the page.",
+    `It runs Python inside the page, and this browser or the site's security settings do not allow that (WebAssembly). ${KEPT}`,
+    "Turn off lockdown or strict security for this site, or use another browser. Then reload the page.",
   ],
   storage: [
     "This browser does not let Driftline store anything on this device",
-    "This happens in some private windows and where site data is blocked. Without storage nothing you write could be kept, so Driftline does not start.",
-    "Open Driftline in a normal window, or allow site data for this address, then reload the page.",
+    "This is a private window, or data of this site is blocked. What you write could not be kept, so Driftline did not start.",
+    "Open it in a normal window, or allow site data for this address. Then reload the page.",
   ],
 };
 
-let lastProgress = performance.now();
-let lastError = ""; // the last thing PyScript wrote to stderr
+const isReady = () => root.dataset.ready === "true"; // not Python: it may not be there to ask
+// Not Python: the error may be the browser's. One line for the page, never a traceback (the console has that).
+function summary(error) {
+  const lines = String(error?.message ?? error ?? "").trim().split("\n");
+  return (lines.findLast((line) => /^[\w.]+(Error|Exception)\b/.test(line)) ?? lines.at(-1)).slice(0, 300);
+}
 
-// JavaScript because it shows what Python, not being there, cannot. The first cause keeps its words;
-// later ones, usually its consequences, only add to the technical details. Readiness clears it all.
+// Not Python: it speaks for Python. The first cause keeps its words; later ones, usually its consequences, only add
+// to the technical details; readiness takes it all back.
 function show(kind, detail = "") {
   if (isReady()) return;
-  const part = (name) => panel.querySelector(`[data-part="${name}"]`);
-  if (!["slow", undefined].includes(root.dataset.boot)) kind = root.dataset.boot;
-  if (root.dataset.boot !== kind) {
+  const shown = root.dataset.boot;
+  if (!shown || (shown === "slow" && kind !== "slow")) {
     root.dataset.boot = kind;
-    ["title", "text", "advice"].forEach((name, i) => (part(name).textContent = TEXTS[kind][i]));
+    ["title", "text", "advice"].forEach((name, i) => (part(name).textContent = WORDS[kind][i]));
     panel.hidden = false;
   }
   const known = part("detail").textContent;
-  if (detail && !known.includes(detail)) part("detail").textContent = known ? `${known}\n${detail}` : detail;
+  if (detail && !known.includes(detail)) part("detail").textContent = `${known}\n${detail}`.trim();
   part("more").hidden = !part("detail").textContent;
-  if (kind !== "slow") settled();
+  if (kind !== "slow") settle();
 }
 
-// JavaScript because it describes errors of Python as well as of the browser: one line for the page, never a
-// traceback (that is in the console).
-function summary(error) {
-  const text = String(error?.message ?? error ?? "").trim();
-  return text.split("\n").at(-1).trim().slice(0, 300);
+// Not Python: PyScript cannot start without these two, so Python could never report that they are missing.
+function checkBrowser() {
+  const check = (kind, attempt) => attempt().catch((error) => show(kind, summary(error.target?.error ?? error)));
+  check("wasm", async () => WebAssembly.compile(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])));
+  check("storage", async () => {
+    const request = indexedDB.open("driftline-check");
+    await new Promise((resolve, reject) => ((request.onsuccess = resolve), (request.onerror = reject)));
+    request.result.close();
+    indexedDB.deleteDatabase("driftline-check");
+  });
 }
 
-// JavaScript because a failure can come before there is any Python to ask.
-function isReady() {
-  return root.dataset.ready === "true";
-}
-
-// JavaScript because PyScript cannot start without these two, so Python could never report that they are missing.
-async function checkBrowser() {
-  try {
-    await WebAssembly.compile(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])); // the smallest module there is
-  } catch (error) {
-    show("wasm", summary(error));
-  }
-  try {
-    await new Promise((resolve, reject) => {
-      const request = indexedDB.open("driftline-check");
-      request.onerror = () => reject(request.error);
-      request.onsuccess = () => {
-        request.result.close();
-        indexedDB.deleteDatabase("driftline-check");
-        resolve();
-      };
-    });
-  } catch (error) {
-    show("storage", summary(error));
-  }
-}
-
-// JavaScript because it sees scripts that do not arrive, and exceptions outside of Python.
-function onError(event) {
-  const { target, error } = event;
+// Not Python: these are scripts that do not arrive, and exceptions outside of Python.
+function onError({ target, error, reason }) {
   if (target instanceof HTMLScriptElement) show("failed", `Could not load ${target.getAttribute("src")}`);
-  else if (error) show("failed", summary(error));
+  else if (error ?? reason) show("failed", summary(error ?? reason));
 }
 
-// JavaScript because an exception of the Python script only reaches PyScript's stderr, and then `py:done` is fired as
-// if all were well; a broken configuration only shows as a `.py-error` element (which the style sheet hides).
+// Not Python: an exception that ends the Python script only reaches PyScript's stderr, and `py:done` follows as if all
+// were well. A broken configuration only shows as a `.py-error` box with raw text, which never stays on the page.
 function watchPyScript() {
-  import(core.src).then(
-    ({ hooks }) =>
-      hooks.main.onReady.add(({ io }) => {
-        const { stderr } = io;
-        io.stderr = (...args) => {
-          lastError = summary(args[0]) || lastError;
-          stderr(...args);
-        };
-      }),
+  let last = "";
+  const listen = ({ io }) => {
+    const { stderr } = io;
+    io.stderr = (...args) => {
+      last = summary(args[0]) || last;
+      stderr(...args);
+    };
+  };
+  import(document.querySelector('script[src$="/pyscript/core.js"]').src).then(
+    ({ hooks }) => hooks.main.onReady.add(listen),
     (error) => show("failed", summary(error)),
   );
-  python.addEventListener("py:done", () => show("failed", lastError || "The program ended before it was ready."));
+  document.querySelector('script[type="py"]').addEventListener("py:done", () => show("failed", last));
   new MutationObserver(() => {
-    const note = document.querySelector(".py-error");
-    if (note) show("failed", summary(note.textContent));
+    for (const note of document.querySelectorAll("body > .py-error")) {
+      show("failed", summary(note.textContent));
+      note.remove();
+    }
   }).observe(document.body, { childList: true });
 }
 
-// JavaScript because it has to run while Python is being loaded. A hidden page makes no progress, and need not.
+// Not Python: it runs while Python is being loaded. Gives what stops it. A hidden page need not make progress, and a
+// part of the runtime that the server does not have is named at once, because Pyodide may wait for it for ever.
 function watchProgress() {
-  const progress = () => (lastProgress = performance.now());
-  const resources = new PerformanceObserver(progress);
+  let last = performance.now();
+  const progress = () => (last = performance.now());
+  const resources = new PerformanceObserver((list) => {
+    progress();
+    const missing = list.getEntries().find((it) => it.responseStatus >= 400 && RUNTIME.test(it.name));
+    if (missing) show("failed", `Could not load ${missing.name} (${missing.responseStatus})`);
+  });
   resources.observe({ type: "resource", buffered: true });
   addEventListener("py:progress", progress);
-  addEventListener("visibilitychange", progress);
-  const timer = setInterval(() => {
-    if (!document.hidden && performance.now() - lastProgress > PATIENCE) show("slow", lastError);
-  }, 500);
-  return () => {
-    clearInterval(timer);
-    resources.disconnect();
-  };
+  document.addEventListener("visibilitychange", progress);
+  const timer = setInterval(() => !document.hidden && performance.now() - last > PATIENCE && show("slow"), 500);
+  return () => (clearInterval(timer), resources.disconnect());
 }
 
-// JavaScript because the worker must also be registered (and so renewed) where Python failed to start; and only then
-// or after readiness, so that precaching never competes with boot for a weak line. Gives null where there is none.
+// Not Python: the worker is renewed also where Python failed to start. Never before that is settled, so that
+// precaching does not compete with boot for a weak line. Its scope is the folder of this page.
 async function register() {
-  await settledOnce;
-  try {
-    return await navigator.serviceWorker.register("./sw.js", { scope: "./", updateViaCache: "none" });
-  } catch {
-    return null;
-  }
+  await settled;
+  return navigator.serviceWorker?.register("./sw.js", { updateViaCache: "none" }).catch(() => null) ?? null;
 }
 
-// JavaScript because Reload must work without Python: a fixed version that waits takes over instead of the broken one.
+// Not Python: it must work without. A fixed version that already waits takes over from the broken one.
 async function reload() {
-  const registration = await navigator.serviceWorker?.getRegistration().catch(() => undefined);
+  const registration = await navigator.serviceWorker?.getRegistration().catch(() => null);
   registration?.waiting?.postMessage({ type: "SKIP_WAITING" });
   location.reload();
 }
 
-let settled;
-const settledOnce = new Promise((resolve) => (settled = resolve));
-const unwatch = watchProgress();
-const onRejection = (event) => show("failed", summary(event.reason));
-addEventListener("error", onError, true);
-addEventListener("unhandledrejection", onRejection);
-panel.querySelector('[data-part="reload"]').addEventListener("click", reload);
-settledOnce.then(unwatch);
-new MutationObserver((_, observer) => {
-  if (!isReady()) return;
-  observer.disconnect();
-  panel.hidden = true;
-  delete root.dataset.boot;
-  removeEventListener("error", onError, true);
-  removeEventListener("unhandledrejection", onRejection);
-  settled();
+let settle; // called once Python takes input, or boot failed for good
+const settled = new Promise((resolve) => (settle = resolve));
+settled.then(watchProgress());
+for (const type of ["error", "unhandledrejection"]) addEventListener(type, onError, true);
+new MutationObserver(() => {
+  panel.hidden = isReady() || panel.hidden;
+  if (isReady()) settle(delete root.dataset.boot);
 }).observe(root, { attributeFilter: ["data-ready"] });
+part("reload").addEventListener("click", reload);
 watchPyScript();
 checkBrowser();
 
 window.driftline = {
-  // Called by app/main.py when it cannot go on; `detail` is one line for the technical details.
-  bootFailed: (detail) => show("failed", summary(detail)),
-  // Called by app/main.py once Python takes input; setting html[data-ready] by hand does the same.
-  ready() {
-    root.dataset.ready = "true";
-    performance.mark("driftline:ready");
-  },
   registration: register(),
+  bootFailed: (detail) => show("failed", summary(detail)), // for app/main.py, when it cannot go on
+  ready() {
+    performance.mark("driftline:ready");
+    root.dataset.ready = "true"; // for app/main.py, once it takes input
+  },
 };

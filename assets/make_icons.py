@@ -1,4 +1,4 @@
-"""Draw the PNG icons from icon.svg with the browser the tests use; run it when the drawing changes."""
+"""Draw the PNG icons from icon.svg with Chromium; run it when the drawing changes."""
 
 from __future__ import annotations
 
