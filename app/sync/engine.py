@@ -12,7 +12,7 @@ from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
 from app.core.outbox import Claim, claim, fail_attempt, requeue
 from app.core.settle import Settled, settle
-from app.errors import Refused, Unreachable
+from app.errors import Refused, TransportError, Unreachable
 from app.ports import Clock, Random, Store
 from app.protocol import MAX_ACTIONS, Problem
 from app.sync.changes import Changes
@@ -135,16 +135,20 @@ class Engine:
         if self._silences >= FAILURES_TO_OFFLINE:
             await self._answer(self._transport.probe())
         report, more = SyncReport(), True
-        while more:
-            settled, more = await self._round()
-            report = report.plus(settled)
+        try:
+            while more:
+                settled, more = await self._round()
+                report = report.plus(settled)
+        except TransportError:
+            await self._requeue()
+            raise
         self._refusals = 0
         return report
 
     async def _round(self) -> tuple[Settled, bool]:
         """One request and its answer; returns what it settled and whether there is more to do."""
         if self._unsettled:
-            await self._transact(requeue())
+            await self._requeue()
         self._unsettled = True
         claimed: Claim = await self._transact(claim(self._clock.now(), self._batch))
         local = [entry for entry in claimed.entries if self._runner.handles(entry)]
@@ -166,6 +170,10 @@ class Engine:
         settled.synced += ran.synced
         settled.failed += ran.failed
         return settled, response.has_more or full
+
+    async def _requeue(self) -> None:
+        await self._transact(requeue())
+        self._unsettled = False
 
     async def _judge(self, error: Refused, pushed: list[Entry]) -> Settled:
         """Halve what was refused as a whole; what is refused alone failed. Raises the rest."""

@@ -1,0 +1,161 @@
+"""Collections: shown at once, never older than one's own writes, and true to the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import BaseModel
+
+from app.core.actions import Registry, registry
+from app.sync.client import Client
+from app.sync.collection import Collection
+from tests.fakes import Device, FakeClock, FakeNetwork
+
+
+class Todo(BaseModel):
+    title: str
+    done: bool = False
+
+
+def todos(client: Client) -> Collection[Todo]:
+    return client.collection("todos", Todo)
+
+
+def quiet(client: Client) -> bool:
+    return client.queue.count == 0 and not client.status.get().syncing
+
+
+def titles(collection: Collection[Todo]) -> list[tuple[str, str]]:
+    return [(item.value.title, item.status) for item in collection.get_view().items]
+
+
+async def test_saved_item_is_shown_pending_then_synced(device: Device, clock: FakeClock) -> None:
+    client = await device.open()
+    collection = todos(client)
+    await collection.load()
+    item_id = await collection.save(Todo(title="Water"))
+    await clock.settle()
+    seen: list[list[tuple[str, str]]] = []
+    collection.subscribe(lambda view: seen.append(titles(collection)))
+    await clock.until(lambda: titles(collection) == [("Water", "synced")])
+    assert await collection.get(item_id) == Todo(title="Water")
+    assert all(step in ([("Water", "pending")], [("Water", "synced")]) for step in seen)
+
+
+async def test_change_and_delete_show_at_once_offline(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.down = True
+    client = await device.open()
+    collection = todos(client)
+    await collection.load()
+    item_id = await collection.save(Todo(title="Water"))
+    await collection.save(Todo(title="Water", done=True), item_id)
+    await clock.settle()
+    assert [item.value.done for item in collection.get_view().items] == [True]
+    await collection.delete(item_id)
+    await clock.settle()
+    assert titles(collection) == []
+
+
+async def test_s02_reopened_device_shows_the_same_queue_order_and_items(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.down = True
+    client = await device.open()
+    collection = todos(client)
+    for title in ("a", "b", "c"):
+        await collection.save(Todo(title=title))
+    before = (await collection.all(), await client.queue.pending())
+    await device.kill()
+    again = await device.open(run=False)
+    assert (await todos(again).all(), await again.queue.pending()) == before
+
+
+async def test_s17_pull_during_a_pending_write_never_shows_the_old_value(
+    clock: FakeClock, network: FakeNetwork
+) -> None:
+    mine, theirs = Device(clock, network, seed=1), Device(clock, network, seed=2)
+    client, other = await mine.open(), await theirs.open()
+    collection, foreign = todos(client), todos(other)
+    await collection.load()
+    item_id = await collection.save(Todo(title="first"))
+    await clock.until(lambda: quiet(client))
+    await other.sync()
+    network.gate = asyncio.Event()
+    shown: list[str] = []
+    collection.subscribe(lambda view: shown.extend(item.value.title for item in view.items))
+    syncing = asyncio.ensure_future(client.sync())
+    await clock.settle()
+    await collection.save(Todo(title="second"), item_id)
+    await foreign.save(Todo(title="theirs"))
+    network.gate.set()
+    await syncing
+    await clock.until(lambda: quiet(client) and quiet(other))
+    own = [title for title in shown if title != "theirs"]
+    assert own.index("second") == own.count("first"), shown
+    assert set(own[own.index("second") :]) == {"second"}
+    await mine.kill()
+    await theirs.kill()
+
+
+async def test_only_the_newest_page_is_loaded_and_more_on_request(
+    device: Device, clock: FakeClock
+) -> None:
+    client = await device.open()
+    collection = todos(client)
+    for number in range(30):
+        await collection.save(Todo(title=str(number)))
+    await clock.until(lambda: quiet(client))
+    await collection.load(limit=10)
+    assert [title for title, _ in titles(collection)] == [str(n) for n in range(20, 30)]
+    assert collection.get_view().has_more
+    await collection.save(Todo(title="new"))
+    await clock.until(lambda: quiet(client))
+    assert titles(collection)[-1][0] == "new"
+    await collection.load(limit=100)
+    assert len(titles(collection)) == 31
+    assert not collection.get_view().has_more
+
+
+async def test_another_tab_sees_what_this_one_wrote(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.down = True
+    first, second = await device.open(), await device.open()
+    seen = todos(second)
+    await seen.load()
+    await todos(first).save(Todo(title="Water"))
+    await clock.settle()
+    assert titles(seen) == [("Water", "pending")]
+    assert second.status.get().pending == 1
+
+
+async def test_second_tab_follows_the_leader_and_takes_over(
+    device: Device, clock: FakeClock
+) -> None:
+    first, second = await device.open(), await device.open()
+    await clock.until(lambda: second.connection.status == "connected")
+    collection = todos(second)
+    await collection.load()
+    await collection.save(Todo(title="Water"))
+    report = await second.sync()
+    assert report.error is None
+    await clock.until(lambda: titles(collection) == [("Water", "synced")])
+    assert first.connection.status == "connected"
+
+
+async def test_rows_that_do_not_fit_the_model_are_left_out(
+    device: Device, clock: FakeClock
+) -> None:
+    client = await device.open()
+    await client.queue.add("create", {"name": 1}, collection="others", item_id="x")
+    await clock.until(lambda: quiet(client))
+    assert await client.collection("others", Todo).all() == []
+
+
+def test_declared_models_belong_to_the_registry() -> None:
+    own = Registry()
+    own.declare("todos", Todo)
+    assert own.model("todos") is Todo
+    assert registry.model("messages") is not None
