@@ -1,4 +1,4 @@
-"""The world as tests play it: a clock that only moves when told, a device, and a network with faults."""
+"""The world as tests play it: a clock that moves when told, a device, a network with faults."""
 
 from __future__ import annotations
 

@@ -65,9 +65,9 @@ async def test_s04_three_errors_then_success_is_one_effect_within_the_policy(
     assert server.texts() == ["hello"]
     times = [time for time, *_ in network.requests]
     waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)][:3]
-    assert all(
-        wait <= ceiling for wait, ceiling in zip(waits, [1000, 2000, 4000], strict=True)
-    ), waits
+    assert all(wait <= ceiling for wait, ceiling in zip(waits, [1000, 2000, 4000], strict=True)), (
+        waits
+    )
     assert len({tuple(ids) for ids in network.pushed()}) == 1
 
 
