@@ -49,8 +49,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _open(_parse(url))
-        self._writes = self._engine.execution_options(driftline_begin="BEGIN IMMEDIATE")
+        self.engine = _open(_parse(url))
+        self._writes = self.engine.execution_options(driftline_begin="BEGIN IMMEDIATE")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -65,12 +65,12 @@ class Database:
 
     def read(self, job: Job[T]) -> T:
         """Run `job` in a read transaction and return what it returns."""
-        with _refusals_named(), self._engine.begin() as connection:
+        with _refusals_named(), self.engine.begin() as connection:
             return job(connection)
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self.engine.dispose()
 
 
 def _parse(url: str) -> URL:

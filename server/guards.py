@@ -80,5 +80,5 @@ class RequestLog:
         finally:
             took = (time.perf_counter() - began) * 1000
             note = scope.get("state", {}).get("note", "")
-            line = "%s %s status=%d ms=%.1f %s"
+            line = "%s %s status=%d ms=%.1f%s"
             logger.info(line, scope["method"], quote(scope["path"]), status, took, note)

@@ -56,7 +56,7 @@ async def sync(request: Request) -> Response:
     """
     identity = current_identity(request)
     asked = parse_request(await read_json_body(request))
-    request.state.note = f"client={asked.client_id} actions={len(asked.actions)}"
+    request.state.note = f" client={asked.client_id} actions={len(asked.actions)}"
     services = services_of(request)
     now = services.clock()
 
