@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from runtime.npm import ToolError
-from runtime.paths import NODE_MODULES, RUNTIME
+from runtime.paths import NODE_MODULES, RUNTIME, read_names
 from runtime.source_maps import without_source_map
 
 WORKBOX = ("core", "precaching", "routing", "strategies")
@@ -22,7 +22,8 @@ def write_assets(target: Path) -> None:
         name = f"workbox-{part}.prod.js"
         _write_script(package / name, target / "workbox" / name)
     shutil.copyfile(NODE_MODULES / "@picocss/pico/css/pico.min.css", target / "pico.min.css")
-    (target / "icons.svg").write_text(icon_sprite(icon_names()))
+    icons = sorted(read_names(RUNTIME / "icons.txt"))
+    (target / "icons.svg").write_text(icon_sprite(icons))
 
 
 def pyscript_modules() -> list[str]:
@@ -35,11 +36,6 @@ def pyscript_modules() -> list[str]:
     core = _only_import(_PYSCRIPT / "core.js", rb'from"\./(core-\w+\.js)"')
     chunks = (rb'import\("\./(toml-\w+\.js)"\)', rb'import\("\./(error-\w+\.js)"\)')
     return ["core.js", core, *(_only_import(_PYSCRIPT / core, chunk) for chunk in chunks)]
-
-
-def icon_names() -> list[str]:
-    """Return the names of the icons that the app uses."""
-    return (RUNTIME / "icons.txt").read_text().split()
 
 
 def icon_sprite(names: list[str]) -> str:

@@ -96,14 +96,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.verify:
             differing = differences()
-            print(f"differs: {', '.join(differing)}" if differing else "two builds, same bytes")
-            return 1 if differing else 0
-        done = f"built in {time.monotonic() - start:.1f} s" if build() else "is up to date"
+            said = f"differs: {', '.join(differing)}" if differing else "two builds, same bytes"
+            status = 1 if differing else 0
+        else:
+            said = f"built in {time.monotonic() - start:.1f} s" if build() else "up to date"
+            status = 0
     except ToolError as problem:
-        print(f"runtime build: {problem}", file=sys.stderr)
-        return 1
-    print(f"runtime/dist {done}")
-    return 0
+        said, status = str(problem), 1
+    sys.stdout.write(f"runtime/dist: {said}\n")
+    return status
 
 
 if __name__ == "__main__":

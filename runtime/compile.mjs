@@ -1,15 +1,12 @@
 // Runs the shipped interpreter under Node to compile Python: the bytecode always fits it.
-// Usage: node compile.mjs [{"source", "target", "prefix", "optimize"}, ...] [standard library]
+// Usage: node compile.mjs '[{"source", "target", "prefix", "optimize"}, ...]' [built runtime]
 import { readFileSync } from "node:fs";
-import { loadPyodide } from "../node_modules/pyodide/pyodide.mjs";
+import { startPython } from "./python.mjs";
 
-const [jobs, stdLibURL] = process.argv.slice(2);
+const [jobs, dist] = process.argv.slice(2);
 
 try {
-  const python = await loadPyodide({
-    env: { PYTHONHASHSEED: "0" },
-    ...(stdLibURL && { stdLibURL }),
-  });
+  const python = await startPython({ dist });
   python.runPython(readFileSync(new URL("compile_tree.py", import.meta.url), "utf8"));
   const compileTree = python.globals.get("compile_tree");
   JSON.parse(jobs).forEach(({ source, target, prefix, optimize }, index) => {

@@ -21,17 +21,18 @@ class Sources:
 
 
 def compile_sources(
-    node: Node, batches: list[Sources], stdlib: Path | None = None
+    node: Node, batches: list[Sources], dist: Path | None = None
 ) -> list[dict[str, bytes]]:
     """Compile each batch to .pyc files, all in one interpreter; raises ToolError.
 
-    The interpreter runs on `stdlib`, or on the standard library of its npm package.
+    The interpreter runs on the library of the built runtime `dist`, which starts sooner, or on
+    the one of its npm package.
     """
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
         jobs = [_prepare(Path(scratch, str(index)), batch) for index, batch in enumerate(batches)]
         command = [node.node, str(RUNTIME / "compile.mjs"), json.dumps(jobs)]
-        if stdlib is not None:
-            command.append(str(stdlib))
+        if dist is not None:
+            command.append(str(dist))
         run(command, environment=node.environment())
         return [read_tree(Path(str(job["target"])), ".pyc") for job in jobs]
 

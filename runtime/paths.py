@@ -21,3 +21,9 @@ def all_files(dist: Path = DIST) -> list[str]:
 def page_files(dist: Path = DIST) -> list[str]:
     """List the files that the page loads, relative to the built runtime: what to precache."""
     return [name for name in all_files(dist) if name not in NOT_LOADED]
+
+
+def read_names(listing: Path) -> frozenset[str]:
+    """Read a file of one name a line, where `#` begins a comment."""
+    lines = (line.partition("#")[0].strip() for line in listing.read_text().splitlines())
+    return frozenset(line for line in lines if line)
