@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +13,8 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Playwright
 from playwright.sync_api import Error as PlaywrightError
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from scripts.chromium import find_on_path
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,8 +28,8 @@ FLAGS = [
 
 def launch_options() -> dict[str, Any]:
     """Return how to start Chromium: the machine's own, or else the one Playwright keeps."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    return {"args": FLAGS, "executable_path": found} if found else {"args": FLAGS}
+    found = find_on_path()
+    return {"args": FLAGS, **({"executable_path": found} if found else {"channel": "chromium"})}
 
 
 class Profile:
@@ -57,7 +57,7 @@ class Profile:
     def kill(self) -> None:
         """End the browser and all its processes without warning (SIGKILL)."""
         assert self._context is not None, "no browser is running"
-        for group in {os.getpgid(pid) for pid in self._processes()}:
+        for group in {os.getpgid(pid) for pid in self._processes()} - {os.getpgrp()}:
             os.killpg(group, signal.SIGKILL)
         until = time.monotonic() + 10
         while self._processes() and time.monotonic() < until:

@@ -1,0 +1,60 @@
+# What there is to do here; `make` alone lists it. Only CPython 3.11+ is taken for granted
+# (and npm, or else a Node from the Python package index): each verb sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench build runtime chromium clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install -qq --disable-pip-version-check
+DEV := $(VENV)/dev.stamp
+RUN := $(VENV)/run.stamp
+TESTS ?= tests
+ARGS ?=
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(DEV) runtime ## Make .venv, install what is pinned, build the browser runtime
+
+run: $(RUN) ## Serve Driftline on http://127.0.0.1:8000
+	@$(PY) -m runtime.build
+	@exec $(PY) serve.py
+
+test: setup chromium check ## Run every check and every test (TESTS=path, ARGS="-k word")
+	@$(PY) -m pytest $(TESTS) $(ARGS)
+
+check: $(DEV) ## Check format, lint and types
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy --no-error-summary
+
+bench: setup chromium ## Print the benchmarks
+	@$(PY) -m bench
+
+build: $(RUN) runtime ## Write the static site to dist/
+	@$(PY) serve.py build
+
+runtime: | $(RUN) ## Build runtime/dist, what the page loads of others' work
+	@$(PY) -m runtime.build
+
+chromium: $(DEV)
+	@$(PY) -m scripts.chromium
+
+clean: ## Delete everything that was made, but no data
+	@rm -rf $(VENV) node_modules runtime/dist runtime/.cache dist test-results
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment whose Python has gone is made anew, and everything in it installed again.
+$(PY):
+	@python=$$(scripts/find-python) && "$$python" -m venv --clear $(VENV)
+
+$(RUN): requirements.txt $(PY)
+	@echo "Installing the packages of requirements.txt"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt requirements.txt $(PY)
+	@echo "Installing the packages of requirements-dev.txt"
+	@$(PIP) -r requirements-dev.txt
+	@touch $(RUN) $@
