@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.errors import DriftlineError
 from server.app import create_app
 from server.build import write_site
 from server.precache import with_manifest
-from server.run import listen, serve, set_up_logging
+from server.run import Servable, listen, serve, set_up_logging
 from server.settings import Settings
 from server.site import collect_site
 
 
-def main(root: Path, arguments: Sequence[str] | None = None) -> int:
+def main(
+    root: Path,
+    arguments: Sequence[str] | None = None,
+    make_app: Callable[[Settings], Servable] = create_app,
+) -> int:
     """Carry out a command line for the app in `root`; returns the exit status."""
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
@@ -29,7 +33,7 @@ def main(root: Path, arguments: Sequence[str] | None = None) -> int:
             write_site(with_manifest(collect_site(root, settings.api_url)), out)
             return 0
         with listen(settings.host, settings.port) as listener:
-            serve(create_app(settings), listener, settings)
+            serve(make_app(settings), listener, settings)
     except DriftlineError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -8,9 +8,11 @@ import signal
 import socket
 import sys
 from types import FrameType
+from typing import Protocol
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.datastructures import State
+from starlette.types import Receive, Scope, Send
 
 from app.errors import DriftlineError
 from server.services import Services
@@ -22,6 +24,15 @@ DRAIN_SECONDS = 1
 
 class CannotListen(DriftlineError):
     """The address cannot be listened on."""
+
+
+class Servable(Protocol):
+    """An ASGI app that carries its services in its state, as `create_app` makes them."""
+
+    @property
+    def state(self) -> State: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 class DriftlineServer(uvicorn.Server):
@@ -76,7 +87,7 @@ def set_up_logging(level: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+def serve(app: Servable, listener: socket.socket, settings: Settings) -> None:
     """Serve `app` until SIGTERM or SIGINT; requests under way are finished first."""
     # uvicorn raises the signal again once it has stopped: then it shall end the process well.
     signal.signal(signal.SIGTERM, _leave)

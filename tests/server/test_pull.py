@@ -19,8 +19,8 @@ async def test_rows_come_in_the_order_of_their_last_change(api: Api) -> None:
 
 async def test_pages_together_hold_every_row_once(api: Api) -> None:
     await api.sync(*(message(seq) for seq in range(1, 8)))
-    cursor, seen, pages = None, [], 0
-    more = True
+    seen: list[str] = []
+    cursor, more, pages = None, True, 0
     while more:
         page = await api.sync(client="c2", cursor=cursor, limit=3)
         assert page["unread_count"] == 7 - len(seen)

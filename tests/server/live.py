@@ -1,0 +1,57 @@
+"""Servers in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "Driftline is ready at "
+
+
+@dataclass
+class Live:
+    """A server process, and where it can be reached."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the process to end and return its exit status."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=10)
+
+
+def start(*command: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start Python with `command` in the project's folder."""
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def live(*command: str, environment: Mapping[str, str] | None = None) -> Iterator[Live]:
+    """Run a server that prints the ready line; it is ended with the context."""
+    process = start(*command, environment=environment)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    try:
+        if not line.startswith(READY):
+            _, errors = process.communicate(timeout=10)
+            raise AssertionError(f"no ready line: {line!r} {errors}")
+        yield Live(process, line.removeprefix(READY).strip())
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)

@@ -1,0 +1,90 @@
+"""Opening the database: its settings, its history, and what cannot be opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+
+from app.errors import InvalidInput
+from server.database import Database, DatabaseTooNew, DatabaseUnavailable
+from server.migrations import MIGRATIONS, Migration, migrate
+from server.tables import metadata
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'deep' / 'server.db'}"
+
+
+def test_every_connection_is_durable_bounded_and_checks_keys(url: str) -> None:
+    database = Database(url)
+
+    def settings(name: str) -> object:
+        return database.read(lambda c: c.execute(text(f"PRAGMA {name}")).scalar())
+
+    names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    found = [settings(name) for name in names]
+    database.close()
+    assert found == ["wal", 2, 1, 5_000]
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "sqlite://", "sqlite:///:memory:", "mysql://x/y"])
+def test_url_of_no_usable_database_is_refused_in_a_sentence(bad: str) -> None:
+    with pytest.raises(InvalidInput, match=r"sqlite:///"):
+        Database(bad)
+
+
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "server.db").write_text("This is not a database, but a letter." * 100)
+    with pytest.raises(DatabaseUnavailable, match="not a database"):
+        migrate(Database(f"sqlite:///{tmp_path / 'server.db'}"))
+
+
+def test_migrated_tables_are_the_tables_of_the_queries(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    found = inspect(database.engine)
+    for table in metadata.sorted_tables:
+        columns = {column["name"]: column for column in found.get_columns(table.name)}
+        assert list(columns) == [column.name for column in table.columns]
+        for column in table.columns:
+            assert columns[column.name]["nullable"] in (column.nullable, column.primary_key)
+            assert str(columns[column.name]["type"]) == str(column.type)
+        key = found.get_pk_constraint(table.name)["constrained_columns"]
+        assert key == [column.name for column in table.primary_key]
+        indexes = {
+            (index["name"], tuple(index["column_names"]), bool(index["unique"]))
+            for index in found.get_indexes(table.name)
+        }
+        assert indexes == {
+            (index.name, tuple(column.name for column in index.columns), index.unique)
+            for index in table.indexes
+        }
+    database.close()
+
+
+def test_steps_are_applied_once(url: str) -> None:
+    database = Database(url)
+    assert migrate(database) == [step.name for step in MIGRATIONS]
+    assert migrate(database) == []
+    database.close()
+
+
+def test_step_that_fails_leaves_neither_effect_nor_record(url: str) -> None:
+    database = Database(url)
+    broken = Migration("9999_broken", ("CREATE TABLE half (n INTEGER)", "CREATE nonsense"))
+    with pytest.raises(DatabaseUnavailable, match="syntax error"):
+        migrate(database, [*MIGRATIONS, broken])
+    mended = Migration("9999_broken", ("CREATE TABLE half (n INTEGER)",))
+    assert migrate(database, [*MIGRATIONS, mended]) == ["9999_broken"]
+    database.close()
+
+
+def test_database_of_a_newer_version_is_refused(url: str) -> None:
+    database = Database(url)
+    migrate(database, [*MIGRATIONS, Migration("9999_future", ())])
+    with pytest.raises(DatabaseTooNew, match="9999_future"):
+        migrate(database)
+    database.close()
