@@ -32,10 +32,15 @@ def is_fresh(app_dir: Path, dist: Path) -> bool:
     )
 
 
-def write_bundle(node: Node, app_dir: Path, dist: Path) -> None:
-    """Compile `app_dir` into the bundle of `dist`, where the runtime already stands."""
-    digest = sources_digest(app_dir)
+def compile_app(node: Node, app_dir: Path, dist: Path) -> dict[str, bytes]:
+    """Compile `app_dir` with the runtime built in `dist`; tracebacks name files as `app/x.py`."""
     files = {f"{app_dir.name}/{name}": data for name, data in read_tree(app_dir, ".py").items()}
     (compiled,) = compile_sources(node, [Sources(files, "", _OPTIMIZE)], dist)
-    write_stored(dist / BUNDLE, compiled)
+    return compiled
+
+
+def write_bundle(node: Node, app_dir: Path, dist: Path) -> None:
+    """Write the bundle of `app_dir`, and the digest of what it was made of, into `dist`."""
+    digest = sources_digest(app_dir)
+    write_stored(dist / BUNDLE, compile_app(node, app_dir, dist))
     (dist / DIGEST).write_text(digest)

