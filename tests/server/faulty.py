@@ -1,4 +1,4 @@
-"""A server that fails on demand, for tests: `python -m tests.server.faulty` with serve.py's options.
+"""A server that fails on demand: `python -m tests.server.faulty` with the options of serve.py.
 
 `POST /__faults__ {"kind": …, "times": n}` makes the next n requests to `/api/sync` fail so:
 
