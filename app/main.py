@@ -10,6 +10,7 @@ from typing import Any
 from js import document, driftline, navigator
 from pyodide.ffi import JsException
 
+from app.browser.console import log_to_console
 from app.browser.ffi import BrowserClock, BrowserRandom
 from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
@@ -90,6 +91,7 @@ class App:
         await self._client.queue.add(
             SEND, compose(text), collection=COLLECTION, item_id=self._client.queue.new_id()
         )
+        self._log.show_newest()
         if hasattr(navigator, "vibrate"):
             navigator.vibrate(10)
 
@@ -134,6 +136,7 @@ def _ended(task: asyncio.Future[Any]) -> None:
 
 async def main() -> None:
     """Start the app, or say on the page why it cannot start."""
+    log_to_console()
     try:
         client = await connect()
         await App(client, client.collection(COLLECTION, Message)).start()

@@ -4,7 +4,7 @@
 const root = document.documentElement;
 const panel = document.querySelector('[data-testid="boot-error"]');
 const part = (name) => panel.querySelector(`[data-part="${name}"]`); // not Python: see show()
-const PATIENCE = 8000; // ms without any progress, after which a person is told
+const PATIENCE = 7000; // ms without any progress, after which a person is told
 const RUNTIME = /\/runtime\/[^?]*\.(js|mjs|wasm|zip|whl|json)$/; // what Python cannot start without
 
 const KEPT = "Messages stored on this device are kept.";

@@ -12,7 +12,7 @@ from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
 from app.core.outbox import Claim, claim, fail_attempt, requeue
 from app.core.settle import Settled, settle
-from app.errors import Refused, TransportError, Unreachable
+from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
 from app.protocol import MAX_ACTIONS, Problem
 from app.sync.changes import Changes
@@ -122,8 +122,11 @@ class Engine:
         except Refused as error:
             report = SyncReport(error=str(error))
             rest = self._backing_off(error.retry_after)
+        except StorageError as error:
+            _log.warning("This device's storage failed during a synchronisation: %s", error)
+            report, rest = SyncReport(error=str(error)), self._backing_off()
         except Exception as error:
-            _log.exception("A synchronisation failed on this device")
+            _log.exception("A defect ended a synchronisation")
             report, rest = SyncReport(error=str(error)), self._backing_off()
         self._status.end(report, self._unread)
         for waiter in waiters:

@@ -1,4 +1,4 @@
-"""The log of messages: only what changed is touched, and the reader's place is kept."""
+"""The log of messages: only what changed is touched. The style sheet keeps the reader's place."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from app.core.messages import Message
 from app.sync.collection import Shown, View
 from app.ui.dom import by_test_id, clone, on, part, place, set_text
 from app.ui.words import clock_time, day_text, message_status, moment, state_text
-
-NEAR_END = 80
-"""Pixels from the end within which the reader counts as being at the end."""
 
 
 @dataclass
@@ -58,18 +55,16 @@ class MessagesView:
         """Make the document show `view`."""
         if not view.loaded:
             return
-        to_end = self._log.scrollHeight - self._log.clientHeight - self._log.scrollTop
-        extended = bool(self._order) and view.items[:1] != self._view.items[:1]
         for shown in view.items:
             self._draw(shown)
         self._sequence(view)
         self._view = view
         self._empty.hidden = bool(view.items)
         self._older.hidden = not view.has_more
-        if to_end < NEAR_END:
-            self._log.scrollTop = self._log.scrollHeight
-        elif extended:
-            self._log.scrollTop = self._log.scrollHeight - self._log.clientHeight - to_end
+
+    def show_newest(self) -> None:
+        """Scroll to the newest message; the log is laid out from its end, so that is place 0."""
+        self._log.scrollTop = 0
 
     def _draw(self, shown: Shown[Message]) -> None:
         drawn = self._drawn.get(shown.id)

@@ -89,6 +89,23 @@ class Server:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return dict(json.load(answer))
 
+    def add_messages(self, *texts: str) -> None:
+        """Put messages on the server as another device would, at most 100 in a request."""
+        for start in range(0, len(texts), 100):
+            actions = [
+                {
+                    "id": f"seed-{seq}",
+                    "seq": seq,
+                    "type": "send_message",
+                    "collection": "messages",
+                    "item_id": f"seed-{seq}",
+                    "data": {"text": text},
+                    "created_at": int(time.time() * 1000),
+                }
+                for seq, text in enumerate(texts[start : start + 100], start + 1)
+            ]
+            self.post("/api/sync", {**_pull(None), "client_id": "seeder", "actions": actions})
+
     def log(self) -> str:
         """Return what the server has written so far."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""

@@ -1,0 +1,157 @@
+"""The main job: what was written offline reaches the server, in order, exactly once."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenApp, OpenProfile
+from tests.browser.page import App
+from tests.browser.servers import Server
+
+BANNER = "You're offline. Changes will sync when connected."
+WAITING = [("pending", "one"), ("pending", "two"), ("pending", "three")]
+
+
+def states(app: App) -> list[str]:
+    """Return the words beside each message."""
+    return app.page.locator('[data-part="state"]').all_inner_texts()
+
+
+def test_message_is_shown_at_once_then_as_sent(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server)
+    app.wait_for_connection("connected").send("Hello")
+    app.wait_for_messages(("sent", "Hello"))
+    assert states(app) == ["Sent"]
+    assert server.messages() == ["Hello"]
+
+
+def test_whole_job_offline_closed_and_without_a_server(
+    server: Server, profile: OpenProfile, open_app: OpenApp
+) -> None:
+    app = profile.open(server).wait_installed()
+    app.send("zero").wait_for_messages(("sent", "zero"))
+    app.offline().wait_for_connection("disconnected")
+    expect(app.by_test_id("offline-banner")).to_have_text(BANNER)
+    for _, text in WAITING:
+        app.send(text)
+    app.wait_for_messages(("sent", "zero"), *WAITING)
+    assert states(app)[1:] == ["Waiting to send"] * 3
+    assert app.badge("pending") == "3 pending"
+    profile.close()
+    server.stop()
+
+    again = profile.open(server)
+    again.wait_for_messages(("sent", "zero"), *WAITING).wait_for_connection("disconnected")
+    assert again.badge("pending") == "3 pending"
+    server.start()
+    again.wait_for_statuses("sent", "sent", "sent", "sent", timeout=90_000)
+    expect(again.by_test_id("pending-badge")).to_be_hidden()
+    expect(again.by_test_id("offline-banner")).to_be_hidden()
+    assert server.messages() == ["zero", "one", "two", "three"]
+
+    other = open_app(server)
+    other.wait_for_messages(*[("sent", text) for text in server.messages()])
+
+
+def test_killed_browser_loses_nothing_that_was_saved(server: Server, profile: OpenProfile) -> None:
+    app = profile.open(server).wait_installed().offline()
+    for _, text in WAITING:
+        app.send(text)
+    profile.kill()
+    again = profile.open(server)
+    again.wait_for_messages(*[("sent", text) for _, text in WAITING])
+    assert server.messages() == ["one", "two", "three"]
+
+
+def test_s02_reload_while_offline_keeps_queue_order_and_items(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server).wait_installed().offline()
+    for _, text in WAITING:
+        app.send(text)
+    ids = app.by_test_id("message").evaluate_all("found => found.map(m => m.dataset.id)")
+    app.reload().wait_for_messages(*WAITING)
+    after = app.by_test_id("message").evaluate_all("found => found.map(m => m.dataset.id)")
+    assert after == ids
+    app.online().wait_for_statuses("sent", "sent", "sent")
+    assert server.messages() == ["one", "two", "three"]
+
+
+def test_s09_dead_server_is_noticed_and_recovered_from_without_a_reload(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server).wait_for_connection("connected")
+    server.stop()
+    assert app.page.evaluate("navigator.onLine")
+    app.wait_for_connection("disconnected", timeout=10_000)
+    app.send("Hello").wait_for_messages(("pending", "Hello"))
+    server.start()
+    app.wait_for_messages(("sent", "Hello"), timeout=90_000).wait_for_connection("connected")
+    assert server.messages() == ["Hello"]
+
+
+def test_sync_now_recovers_at_once(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server).wait_for_connection("connected")
+    server.stop()
+    app.wait_for_connection("disconnected").send("Hello")
+    server.start()
+    app.sync_now().wait_for_messages(("sent", "Hello"), timeout=4_000)
+
+
+def test_s10_browser_that_claims_to_be_offline_still_drains(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server, ready=False)
+    app.page.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'onLine', {get: () => false})"
+    )
+    app.reload()
+    assert app.page.evaluate("navigator.onLine") is False
+    app.send("Hello").wait_for_messages(("sent", "Hello"))
+    assert app.connection() == "connected"
+
+
+def test_message_of_another_device_appears_by_itself(server: Server, open_app: OpenApp) -> None:
+    mine, theirs = open_app(server), open_app(server)
+    theirs.send("From afar")
+    mine.wait_for_messages(("sent", "From afar"))
+
+
+def test_two_tabs_share_one_queue_and_send_once(server: Server, open_app: OpenApp) -> None:
+    first = open_app(server).wait_installed()
+    second = first.another_tab()
+    first.offline()
+    first.send("one")
+    second.send("two")
+    both = [("pending", "one"), ("pending", "two")]
+    first.wait_for_messages(*both)
+    second.wait_for_messages(*both)
+    assert first.badge("pending") == second.badge("pending") == "2 pending"
+    first.page.close()
+    second.online().wait_for_statuses("sent", "sent")
+    assert server.messages() == ["one", "two"]
+
+
+def test_enter_sends_and_shift_enter_breaks_the_line(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server)
+    app.composer.click()
+    app.page.keyboard.type("first")
+    app.page.keyboard.press("Shift+Enter")
+    app.page.keyboard.type("second")
+    app.page.keyboard.press("Enter")
+    app.wait_for_messages(("sent", "first\nsecond"))
+    expect(app.composer).to_be_focused()
+
+
+def test_only_the_newest_are_drawn_and_older_ones_on_request(
+    server: Server, open_app: OpenApp
+) -> None:
+    server.add_messages(*[f"m{number}" for number in range(250)])
+    app = open_app(server)
+    shown = app.by_test_id("message")
+    expect(shown.last.locator('[data-part="text"]')).to_have_text("m249", timeout=15_000)
+    app.reload()
+    expect(shown).to_have_count(100)
+    app.page.get_by_role("button", name="Show older messages").click()
+    expect(shown).to_have_count(200)
+    expect(shown.first.locator('[data-part="text"]')).to_have_text("m50")
