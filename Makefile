@@ -8,13 +8,14 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
 DEV := $(VENV)/dev.stamp
 RUN := $(VENV)/run.stamp
+PYODIDE := $(VENV)/pyodide.stamp
 TESTS ?= tests
 ARGS ?=
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(DEV) runtime ## Make .venv, install what is pinned, build the browser runtime
+setup: $(DEV) $(PYODIDE) runtime ## Make .venv, install what is pinned, build the browser runtime
 
 run: $(RUN) ## Serve Driftline on http://127.0.0.1:8000
 	@$(PY) -m runtime.build
@@ -58,3 +59,11 @@ $(DEV): requirements-dev.txt requirements.txt $(PY)
 	@echo "Installing the packages of requirements-dev.txt"
 	@$(PIP) -r requirements-dev.txt
 	@touch $(RUN) $@
+
+# The same pytest, for the interpreter that the page loads: its packages are built for WebAssembly.
+$(PYODIDE): tests/pyodide/requirements.txt $(PY)
+	@rm -rf $(VENV)/pyodide
+	@$(PIP) --target $(VENV)/pyodide --no-deps --only-binary=:all: --implementation=cp \
+	  --python-version=3.14 --abi=cp314 --abi=none \
+	  --platform=pyemscripten_2026_0_wasm32 --platform=any -r tests/pyodide/requirements.txt
+	@touch $@

@@ -1,0 +1,83 @@
+"""Runs inside the shipped interpreter: what pytest needs there to run the project's tests.
+
+Called by run.mjs. The event loop is the browser's (Pyodide's WebLoop), which runs always and
+cannot be entered the usual way; the server is the real one, in the process that started Node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from js import askServer
+from pyodide.ffi import run_sync
+
+from app.ports import HttpResponse
+from tests.fakes import FakeClock
+
+
+class WebRunner:
+    """`asyncio.Runner` on the one loop there is: it waits by switching WebAssembly's stack."""
+
+    def __init__(self, *, debug: bool | None = None, loop_factory: object = None) -> None:
+        self._others = asyncio.all_tasks(self.get_loop())
+
+    def __enter__(self) -> WebRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_event_loop()
+
+    def run(
+        self, work: Coroutine[Any, Any, Any], *, context: contextvars.Context | None = None
+    ) -> Any:
+        return run_sync(self.get_loop().create_task(work, context=context))
+
+    def close(self) -> None:
+        """Cancel what is left of the test, as `asyncio.Runner` does."""
+        left = asyncio.all_tasks(self.get_loop()) - self._others
+        for task in left:
+            task.cancel()
+        if left:
+            run_sync(asyncio.wait(left))
+
+
+class Loopback:
+    """Stands in for `tests.loopback.Loopback`, whose database this interpreter does not have."""
+
+    def __init__(self, folder: Path, clock: FakeClock) -> None:
+        self._clock = clock
+        self._ask("open")
+
+    def __call__(self, method: str, url: str, body: str | None) -> HttpResponse:
+        return HttpResponse(*self._ask("call", method, url, body))
+
+    def texts(self) -> list[str]:
+        return list(self._ask("texts"))
+
+    def close(self) -> None:
+        self._ask("close")
+
+    def _ask(self, verb: str, *arguments: str | None) -> Any:
+        return json.loads(askServer(json.dumps([self._clock.now(), verb, arguments])))
+
+
+def main(options: Sequence[str]) -> int:
+    """Run pytest and return its exit status."""
+    replacement = ModuleType("tests.loopback")
+    replacement.Loopback = Loopback  # type: ignore[attr-defined]  # a module made here
+    sys.modules["tests.loopback"] = replacement
+    asyncio.Runner = WebRunner  # type: ignore[misc, assignment]  # before pytest-asyncio takes it
+    import pytest
+
+    run: Callable[[list[str]], int] = pytest.main
+    return int(run([*options]))
