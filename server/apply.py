@@ -19,6 +19,9 @@ from server.records import Author, Before, ItemKey, Outcome, Receipt, StoredRow
 
 logger = logging.getLogger(__name__)
 
+_canonical = json.JSONEncoder(sort_keys=True)
+_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
 
 def apply_batch(
     registry: Registry, before: Before, author: Author, actions: Iterable[Action], now: int
@@ -44,7 +47,7 @@ def body_hash(action: Action) -> str:
         action.base_version,
         action.created_at,
     ]
-    return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return sha256(_canonical.encode(body).encode()).hexdigest()
 
 
 def is_stale(action: Action, row: StoredRow, author: Author) -> bool:
@@ -145,11 +148,11 @@ class _Batch:
             run_base=own.run_base if own else row.version if row else 0,
         )
         outcome.rows[new.key] = new
-        return Result(id=action.id, verdict="applied", row=new.public())
+        return Result(id=action.id, verdict="applied", row=new.public(data))
 
 
 def _encode(data: Data) -> str:
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = _compact.encode(data)
     if len(text) > MAX_ACTION_BYTES and _wire_size(data) > MAX_ACTION_BYTES:
         raise Rejected("too_large", "The item would be larger than the server keeps.")
     return text

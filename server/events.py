@@ -6,12 +6,10 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
-from sqlalchemy import Connection
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from server.cursors import encode_cursor
 from server.identity import Identity, current_identity
-from server.pull import newest_version
 from server.services import Services, services_of
 
 HEARTBEAT_SECONDS = 15
@@ -30,12 +28,9 @@ async def events(request: Request) -> EventSourceResponse:
 
 
 async def _changes(services: Services, identity: Identity) -> AsyncIterator[ServerSentEvent]:
-    def newest(connection: Connection) -> int:
-        return newest_version(connection, identity)
-
     with services.pokes.subscribe(identity.space_id) as subscription:
         # Read after subscribing, so that no commit falls in between.
-        subscription.put(await services.read(newest))
+        subscription.put(await services.newest_version(identity))
         while (version := await subscription.take()) is not None:
             data = json.dumps({"cursor": encode_cursor(version)})
             yield ServerSentEvent(event="changed", data=data)

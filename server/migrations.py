@@ -36,10 +36,10 @@ MIGRATIONS: tuple[Migration, ...] = (
             )""",
             """CREATE TABLE clients (
                 space_id TEXT NOT NULL REFERENCES spaces,
-                user_id TEXT NOT NULL,
                 client_id TEXT NOT NULL,
+                user_id TEXT NOT NULL,
                 settled_through BIGINT NOT NULL,
-                PRIMARY KEY (space_id, user_id, client_id)
+                PRIMARY KEY (space_id, client_id, user_id)
             )""",
             """CREATE TABLE rows (
                 space_id TEXT NOT NULL REFERENCES spaces,
@@ -57,13 +57,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE UNIQUE INDEX rows_by_version ON rows (space_id, version)",
             """CREATE TABLE receipts (
                 space_id TEXT NOT NULL REFERENCES spaces,
+                action_id TEXT NOT NULL,
                 user_id TEXT NOT NULL,
                 client_id TEXT NOT NULL,
-                action_id TEXT NOT NULL,
                 seq BIGINT NOT NULL,
                 body_hash TEXT NOT NULL,
                 result TEXT NOT NULL,
-                PRIMARY KEY (space_id, user_id, client_id, action_id)
+                PRIMARY KEY (space_id, action_id, user_id, client_id)
             )""",
             "CREATE INDEX receipts_by_seq ON receipts (space_id, user_id, client_id, seq)",
         ),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from app.core.messages import COLLECTION as MESSAGES
-from app.protocol import Row
+from app.protocol import MAX_PULL_ROWS, Row
 from server.cursors import encode_cursor
-from server.identity import Identity
 from server.records import ROW_COLUMNS, StoredRow
 from server.tables import rows, spaces
 
 _NEWEST = select(spaces.c.version).where(spaces.c.space_id == bindparam("in_space"))
 _AFTER = (rows.c.space_id == bindparam("in_space"), rows.c.version > bindparam("after"))
-_PAGE = (
+_ROWS = (
     select(*(rows.c[name] for name in ROW_COLUMNS))
     .where(*_AFTER)
     .order_by(rows.c.version)
@@ -30,6 +31,15 @@ _UNREAD = select(func.count()).where(
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where a client's pull starts, and how many rows it takes at most."""
+
+    client_id: str
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class Page:
     """The rows after a cursor, and the cursor behind the last of them."""
 
@@ -39,38 +49,71 @@ class Page:
     unread_count: int
 
 
-def newest_version(connection: Connection, identity: Identity) -> int:
+@dataclass(frozen=True)
+class _Change:
+    """A row as it is stored, and as clients see it."""
+
+    stored: StoredRow
+    row: Row
+
+    def is_unread(self, client_id: str) -> bool:
+        stored = self.stored
+        is_message = stored.collection == MESSAGES and stored.data is not None
+        return is_message and stored.client_id != client_id
+
+
+def newest_version(connection: Connection, space_id: str) -> int:
     """Return the version of the last change in the space, 0 before the first."""
-    return connection.scalar(_NEWEST, {"in_space": identity.space_id}) or 0
+    return connection.scalar(_NEWEST, {"in_space": space_id}) or 0
 
 
 def pull(
-    connection: Connection, identity: Identity, client_id: str, after: int, limit: int
-) -> Page:
-    """Return up to `limit` rows with a version above `after`, oldest change first.
+    connection: Connection, space_id: str, newest: int, positions: Sequence[Position]
+) -> list[Page]:
+    """Return for each position up to `limit` rows with a version after it, oldest change first.
 
-    A position that the space has not come to yet belongs to another history: then all rows count.
-    `unread_count` is the number of messages after it that other clients wrote last.
+    `newest` is the space's newest version. A position beyond it belongs to another history: then
+    all rows count. `unread_count` is the number of messages after the position that other clients
+    wrote last.
     """
-    newest = newest_version(connection, identity)
-    if after > newest:
-        after = 0
-    if after == newest:
-        return Page([], encode_cursor(newest), False, 0)
-    keys = {"in_space": identity.space_id, "after": after}
-    found = [StoredRow(*row) for row in connection.execute(_PAGE, {**keys, "most": limit + 1})]
-    page, rest = found[:limit], found[limit:]
-    if rest:
-        unread = connection.scalar(_UNREAD, {**keys, "by_client": client_id}) or 0
+    # Most clients that pull are a few rows behind: one query serves all of them.
+    near = [p.after for p in positions if newest - MAX_PULL_ROWS <= p.after < newest]
+    shared = _read(connection, space_id, min(near), MAX_PULL_ROWS) if near else []
+    versions = [change.stored.version for change in shared]
+    pages: list[Page] = []
+    for position in positions:
+        after = position.after if position.after <= newest else 0
+        if after == newest:
+            found = []
+        elif after in near:
+            start = bisect_right(versions, after)
+            found = shared[start : start + position.limit + 1]
+        else:
+            found = _read(connection, space_id, after, position.limit + 1)
+        pages.append(_page(connection, space_id, newest, position, after, found))
+    return pages
+
+
+def _read(connection: Connection, space_id: str, after: int, most: int) -> list[_Change]:
+    found = connection.execute(_ROWS, {"in_space": space_id, "after": after, "most": most})
+    stored = [StoredRow(*row) for row in found]
+    return [_Change(row, row.public()) for row in stored]
+
+
+def _page(
+    connection: Connection,
+    space_id: str,
+    newest: int,
+    position: Position,
+    after: int,
+    found: list[_Change],
+) -> Page:
+    page = found[: position.limit]
+    has_more = len(found) > len(page)
+    if has_more:
+        newest = page[-1].stored.version
+        keys = {"in_space": space_id, "after": after, "by_client": position.client_id}
+        unread = connection.scalar(_UNREAD, keys) or 0
     else:
-        unread = sum(_is_unread(row, client_id) for row in page)
-    return Page(
-        rows=[row.public() for row in page],
-        cursor=encode_cursor(page[-1].version if rest else newest),
-        has_more=bool(rest),
-        unread_count=unread,
-    )
-
-
-def _is_unread(row: StoredRow, client_id: str) -> bool:
-    return row.collection == MESSAGES and row.data is not None and row.client_id != client_id
+        unread = sum(change.is_unread(position.client_id) for change in page)
+    return Page([change.row for change in page], encode_cursor(newest), has_more, unread)

@@ -45,13 +45,13 @@ class StoredRow:
         data: Data | None = None if self.data is None else json.loads(self.data)
         return data
 
-    def public(self) -> Row:
-        """Return the row as clients see it."""
+    def public(self, decoded: Data | None = None) -> Row:
+        """Return the row as clients see it; `decoded` is its data, where it is at hand."""
         return Row(
             collection=self.collection,
             id=self.item_id,
             version=self.version,
-            data=self.decoded(),
+            data=self.decoded() if decoded is None else decoded,
             deleted=self.data is None,
             updated_at=self.updated_at,
             updated_by=self.user_id,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
-from sqlalchemy import Connection
 from starlette.responses import Response
 
-from app.core.actions import Registry
 from app.protocol import (
     MAX_ACTION_BYTES,
     ErrorResponse,
@@ -16,11 +14,12 @@ from app.protocol import (
 )
 from server.body import read_json_body
 from server.cursors import decode_cursor
-from server.identity import Identity, current_identity
+from server.exchange import Exchange, answer
+from server.identity import current_identity
 from server.problems import RequestRefused, invalid
-from server.pull import pull
-from server.push import push
 from server.services import services_of
+
+__all__ = ["answer", "parse_request", "router"]
 
 router = APIRouter()
 
@@ -58,19 +57,15 @@ async def sync(request: Request) -> Response:
     asked = parse_request(await read_json_body(request))
     request.state.note = f" client={asked.client_id} actions={len(asked.actions)}"
     services = services_of(request)
-    now = services.clock()
-
-    def job(connection: Connection) -> SyncResponse:
-        return answer(connection, identity, services.registry, asked, now)
-
-    if not asked.actions:
-        answered = await services.read(job)
-    else:
-        answered = await services.write(job)
-        changed = [result.row for result in answered.results if result.verdict == "applied"]
-        newest = max((row.version for row in changed if row), default=0)
+    exchange = Exchange(identity, asked, services.clock())
+    if asked.actions:
+        answered = await services.write(exchange)
+        rows = [result.row for result in answered.results if result.verdict == "applied"]
+        newest = max((row.version for row in rows if row), default=0)
         if newest:
             services.pokes.publish(identity.space_id, newest)
+    else:
+        answered = await services.read(exchange)
     return Response(answered.model_dump_json(), media_type="application/json")
 
 
@@ -90,19 +85,3 @@ def parse_request(body: bytes) -> SyncRequest:
     if fields:
         raise RequestRefused(422, "invalid", "Some fields are not valid.", fields)
     return request
-
-
-def answer(
-    connection: Connection, identity: Identity, registry: Registry, asked: SyncRequest, now: int
-) -> SyncResponse:
-    """Push, then pull, in the transaction of `connection`; `now` is in microseconds."""
-    results = push(connection, identity, registry, asked, now) if asked.actions else []
-    page = pull(connection, identity, asked.client_id, decode_cursor(asked.cursor), asked.limit)
-    return SyncResponse(
-        results=results,
-        rows=page.rows,
-        cursor=page.cursor,
-        has_more=page.has_more,
-        unread_count=page.unread_count,
-        server_time=now // 1000,
-    )

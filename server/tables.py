@@ -23,8 +23,8 @@ clients = Table(
     "clients",
     metadata,
     Column("space_id", Text, primary_key=True),
-    Column("user_id", Text, primary_key=True),
     Column("client_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
     Column("settled_through", BigInteger, nullable=False),
 )
 
@@ -48,9 +48,9 @@ receipts = Table(
     "receipts",
     metadata,
     Column("space_id", Text, primary_key=True),
+    Column("action_id", Text, primary_key=True),
     Column("user_id", Text, primary_key=True),
     Column("client_id", Text, primary_key=True),
-    Column("action_id", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("body_hash", Text, nullable=False),
     Column("result", Text, nullable=False),

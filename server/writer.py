@@ -1,51 +1,58 @@
-"""One thread that writes: pushes that wait at the same time share one commit.
+"""One thread that writes: tasks that wait at the same time are done together, in one transaction.
 
-Each job keeps its own fate: where one fails, it alone is undone and the others are committed.
-Where the database itself refuses, nothing of the group is written and every job is told so.
+Where the database refuses, nothing of the group is written and every task is told so. Where a task
+has met an error of our own, nothing is written either, and each is done again by itself, so that
+one of them never spoils the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from server.database import Database, Job, is_refusal
+from server.database import Database, DatabaseUnavailable
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 MAX_GROUP = 64
-"""Jobs in one transaction, so that none waits long for the others."""
+"""Tasks in one transaction, so that none waits long for the others."""
 
 
 @dataclass
-class _Task:
-    job: Job[Any]
-    future: Future[Any] = field(default_factory=Future)
-    result: Any = None
-    error: Exception | None = None
+class _Task(Generic[T, R]):
+    given: T
+    future: Future[R] = field(default_factory=Future)
 
 
-class Writer:
-    """Runs write jobs in order on a thread that starts with the first of them."""
+class Writer(Generic[T, R]):
+    """Does tasks in the order they come in, on a thread that starts with the first of them.
 
-    def __init__(self, database: Database) -> None:
+    `work` gets a write transaction and the tasks of a group, and returns their results in order.
+    """
+
+    def __init__(
+        self, database: Database, work: Callable[[Connection, Sequence[T]], Sequence[R]]
+    ) -> None:
         self._database = database
-        self._queue: SimpleQueue[_Task | None] = SimpleQueue()
+        self._work = work
+        self._queue: SimpleQueue[_Task[T, R] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._starting = Lock()
 
-    def submit(self, job: Job[T]) -> Future[T]:
-        """Have `job` run in a write transaction; the future is done once that has committed."""
+    def submit(self, given: T) -> Future[R]:
+        """Have a task done; its future is done once the transaction has committed."""
         with self._starting:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="writer", daemon=True)
                 self._thread.start()
-        task = _Task(job)
+        task: _Task[T, R] = _Task(given)
         self._queue.put(task)
         return task.future
 
@@ -57,13 +64,15 @@ class Writer:
 
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:
-            group, last = self._grouped(task)
-            self._write([task for task in group if task.future.set_running_or_notify_cancel()])
-            if last:
+            group, is_last = self._with_those_behind(task)
+            wanted = [task for task in group if task.future.set_running_or_notify_cancel()]
+            if wanted:
+                self._do(wanted)
+            if is_last:
                 return
 
-    def _grouped(self, first: _Task) -> tuple[list[_Task], bool]:
-        """Return `first` with what waits behind it, and whether that was all for good."""
+    def _with_those_behind(self, first: _Task[T, R]) -> tuple[list[_Task[T, R]], bool]:
+        """Return `first` with the tasks that wait behind it, and whether no more will come."""
         group = [first]
         while len(group) < MAX_GROUP:
             try:
@@ -75,27 +84,17 @@ class Writer:
             group.append(task)
         return group, False
 
-    def _write(self, tasks: list[_Task]) -> None:
+    def _do(self, tasks: Sequence[_Task[T, R]]) -> None:
+        given = [task.given for task in tasks]
         try:
-            with self._database.writing() as connection:
-                for task in tasks:
-                    _attempt(connection, task)
+            results = self._database.write(lambda connection: self._work(connection, given))
         except Exception as error:
+            if len(tasks) > 1 and not isinstance(error, DatabaseUnavailable):
+                for task in tasks:
+                    self._do([task])
+                return
             for task in tasks:
                 task.future.set_exception(error)
-            return
-        for task in tasks:
-            if task.error is None:
-                task.future.set_result(task.result)
-            else:
-                task.future.set_exception(task.error)
-
-
-def _attempt(connection: Connection, task: _Task) -> None:
-    try:
-        with connection.begin_nested():
-            task.result = task.job(connection)
-    except Exception as error:
-        if is_refusal(error):
-            raise
-        task.error = error
+        else:
+            for task, result in zip(tasks, results, strict=True):
+                task.future.set_result(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from app.core.actions import registry
 from app.protocol import SyncRequest, SyncResponse
-from server.database import Database
+from server.database import Database, DatabaseUnavailable
+from server.exchange import answer
 from server.identity import LOCAL
 from server.migrations import migrate
 from server.services import wall_clock
-from server.sync import answer
 from server.tables import receipts, rows, spaces
 from tests.server.builders import message, request
 from tests.server.conftest import Api
@@ -116,10 +116,13 @@ def sync(database: Database, body: dict[str, Any]) -> SyncResponse:
 
 
 def write_messages(url: str, client: str, number: int) -> None:
-    """Push one message at a time, as a server process of its own."""
+    """Push one message at a time, as a server process of its own; a refused push is sent again."""
     database = Database(url)
-    for seq in range(1, number + 1):
-        sync(database, request(message(seq, item=f"{client}-{seq}"), client=client))
+    seq = 1
+    while seq <= number:
+        with suppress(DatabaseUnavailable):
+            sync(database, request(message(seq, item=f"{client}-{seq}"), client=client))
+            seq += 1
     database.close()
 
 

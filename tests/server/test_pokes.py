@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from starlette.types import Message
@@ -56,7 +57,7 @@ async def test_quiet_stream_has_heartbeats_as_comments(
         await beaten.wait()
         return {"type": "http.disconnect"}
 
-    scope = {"type": "http", "method": "GET", "path": "/api/events", "headers": []}
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/api/events", "headers": []}
     scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}
     await asyncio.wait_for(api.app(scope, receive, send), 10)
     assert b'event: changed\r\ndata: {"cursor": "c0"}\r\n\r\n' in sent

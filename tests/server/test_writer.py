@@ -1,99 +1,118 @@
-"""One thread writes; jobs that wait together share a commit, and each keeps its own fate."""
+"""One thread writes; tasks that wait together are done together, and none spoils the others."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from concurrent.futures import wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from server.database import Database, DatabaseUnavailable
 from server.writer import Writer
 
+BUSY, BAD, FULL = -1, -2, -3
+
+
+class Notes:
+    """Work that writes numbers down; some of them make trouble."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.groups: list[int] = []
+        self.busy, self.go = threading.Event(), threading.Event()
+
+    def write(self, connection: Connection, numbers: Sequence[int]) -> list[int]:
+        self.groups.append(len(numbers))
+        for number in numbers:
+            if number == BUSY:
+                self.busy.set()
+                self.go.wait(10)
+            connection.execute(text("INSERT INTO notes VALUES (:n)"), {"n": number})
+            if number == BAD:
+                raise ValueError("bad number")
+            if number == FULL:
+                raise OperationalError("INSERT", {}, sqlite3.OperationalError("disk is full"))
+        return [number * 10 for number in numbers]
+
+    def kept(self) -> list[int]:
+        query = text("SELECT n FROM notes WHERE n > 0 ORDER BY n")
+        return self.database.read(lambda c: list(c.scalars(query)))
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def notes(tmp_path: Path) -> Iterator[Notes]:
     database = Database(f"sqlite:///{tmp_path / 'server.db'}")
     database.write(lambda c: c.execute(text("CREATE TABLE notes (n INTEGER)")))
-    yield database
+    yield Notes(database)
     database.close()
 
 
 @pytest.fixture
-def writer(database: Database) -> Iterator[Writer]:
-    writer = Writer(database)
+def writer(notes: Notes) -> Iterator[Writer[int, int]]:
+    writer = Writer(notes.database, notes.write)
     yield writer
     writer.close()
 
 
-def note(number: int) -> Any:
-    return lambda c: c.execute(text("INSERT INTO notes VALUES (:n)"), {"n": number}).rowcount
-
-
-def notes(database: Database) -> list[int]:
-    query = text("SELECT n FROM notes ORDER BY n")
-    return database.read(lambda c: list(c.scalars(query)))
-
-
-def held_back(writer: Writer, *jobs: Any) -> list[Any]:
-    """Submit jobs while the writer is busy, so that they form one group."""
-    busy, go = threading.Event(), threading.Event()
-
-    def hold(_connection: Connection) -> None:
-        busy.set()
-        go.wait(10)
-
-    writer.submit(hold)
-    busy.wait(10)
-    futures = [writer.submit(job) for job in jobs]
-    go.set()
+def submit_together(notes: Notes, writer: Writer[int, int], *numbers: int) -> list[Future[int]]:
+    """Submit tasks while the writer is busy, so that they form one group."""
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    futures = [writer.submit(number) for number in numbers]
+    notes.go.set()
     wait(futures)
     return futures
 
 
-def test_waiting_jobs_share_one_commit(database: Database, writer: Writer) -> None:
-    commits: list[Connection] = []
-    event.listen(database.engine, "commit", commits.append)
-    futures = held_back(writer, *(note(number) for number in range(10)))
-    assert [future.result() for future in futures] == [1] * 10
-    assert len(commits) == 2
-    assert notes(database) == list(range(10))
+def test_tasks_that_wait_share_a_transaction(notes: Notes, writer: Writer[int, int]) -> None:
+    futures = submit_together(notes, writer, *range(1, 11))
+    assert [future.result() for future in futures] == [number * 10 for number in range(1, 11)]
+    assert notes.groups == [1, 10]
+    assert notes.kept() == list(range(1, 11))
 
 
-def test_job_that_fails_is_undone_alone(database: Database, writer: Writer) -> None:
-    def fail(connection: Connection) -> None:
-        note(99)(connection)
-        raise ValueError("no")
+def test_group_has_a_limit(notes: Notes, writer: Writer[int, int]) -> None:
+    submit_together(notes, writer, *range(1, 101))
+    assert notes.groups == [1, 64, 36]
 
-    first, failed, last = held_back(writer, note(1), fail, note(2))
-    assert (first.result(), last.result()) == (1, 1)
-    with pytest.raises(ValueError, match="no"):
-        failed.result()
-    assert notes(database) == [1, 2]
+
+def test_task_with_an_error_of_ours_is_undone_alone(notes: Notes, writer: Writer[int, int]) -> None:
+    first, bad, last = submit_together(notes, writer, 1, BAD, 2)
+    assert (first.result(), last.result()) == (10, 20)
+    with pytest.raises(ValueError, match="bad number"):
+        bad.result()
+    assert notes.kept() == [1, 2]
 
 
 def test_refusal_of_the_database_undoes_the_group_and_tells_everyone(
-    database: Database, writer: Writer
+    notes: Notes, writer: Writer[int, int]
 ) -> None:
-    def refuse(_connection: Connection) -> None:
-        raise OperationalError("INSERT", {}, sqlite3.OperationalError("disk is full"))
-
-    for future in held_back(writer, note(1), refuse, note(2)):
+    for future in submit_together(notes, writer, 1, FULL, 2):
         with pytest.raises(DatabaseUnavailable, match="disk is full"):
             future.result()
-    assert notes(database) == []
-    assert writer.submit(note(3)).result() == 1
+    assert notes.kept() == []
+    assert writer.submit(3).result() == 30
 
 
-def test_closing_finishes_what_was_submitted(database: Database) -> None:
-    writer = Writer(database)
-    futures = [writer.submit(note(number)) for number in range(200)]
+def test_task_that_nobody_waits_for_any_more_is_left_out(
+    notes: Notes, writer: Writer[int, int]
+) -> None:
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    assert writer.submit(1).cancel()
+    notes.go.set()
+    assert writer.submit(2).result() == 20
+    assert notes.kept() == [2]
+
+
+def test_closing_finishes_what_was_submitted(notes: Notes) -> None:
+    writer = Writer(notes.database, notes.write)
+    futures = [writer.submit(number) for number in range(1, 201)]
     writer.close()
     assert all(future.done() for future in futures)
-    assert len(notes(database)) == 200
+    assert len(notes.kept()) == 200
