@@ -1,0 +1,12 @@
+"""The order of the tests: what is fast and says most about a fault comes first."""
+
+from __future__ import annotations
+
+import pytest
+
+LAST = ("tests/pyodide/", "tests/browser/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow folders at the end; the order within a folder stays as it is."""
+    items.sort(key=lambda item: next((i for i, f in enumerate(LAST, 1) if f in item.nodeid), 0))
