@@ -13,7 +13,7 @@ from app.core.decision import Decision
 from app.core.entry import HOLDING, Entry, by_item, read_entries
 from app.core.outbox import SEQ, value_of
 from app.core.schema import METADATA, ROWS
-from app.core.view import project, row_of
+from app.core.view import Item, project, row_of
 from app.errors import InvalidInput
 from app.ports import Batch, Get, Put, Query
 from app.protocol import MAX_ACTION_BYTES, Action, Row
@@ -31,8 +31,16 @@ class Draft:
     created_at: int
 
 
+@dataclass(frozen=True)
+class Enqueued:
+    """The new entries, and the items that they are about as they are shown from now on."""
+
+    entries: tuple[Entry, ...]
+    items: tuple[Item, ...]
+
+
 def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
-    """Add actions at the end of the outbox, all or none; returns their entries.
+    """Add actions at the end of the outbox, all or none; returns an `Enqueued`.
 
     Raises `InvalidInput` or `Rejected` for an action that the server would be sure to refuse.
     """
@@ -53,7 +61,9 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
             waiting[item].append(entry)
             added.append(entry)
         writes = [entry.put() for entry in added]
-        return Batch([*writes, Put(METADATA, {"key": "seq", "value": last})], added)
+        shown = [project(*item, rows[item], waiting[item], registry) for item in items]
+        result = Enqueued(tuple(added), tuple(shown))
+        return Batch([*writes, Put(METADATA, {"key": "seq", "value": last})], result)
 
     return Decision(queries, decide)
 

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from app.core.view import Item
 from app.ports import Channel
 from app.sync.stores import Unsubscribe
 
 ItemKey = tuple[str, str]
-Listener = Callable[[frozenset[ItemKey]], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Items (collection, id) whose stored state changed.
+
+    `items` holds what some of them amount to now, where whoever changed them knows it: those need
+    not be read again to be shown.
+    """
+
+    keys: frozenset[ItemKey]
+    items: tuple[Item, ...] = ()
+
+
+Listener = Callable[[Change], None]
 
 
 class Changes:
-    """Tells listeners which items (collection, id) to read anew."""
+    """Tells listeners what changed."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -21,22 +37,23 @@ class Changes:
         channel.subscribe(self._receive)
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
-        """Call `listener` with the items of each change from now on; returns what ends it."""
+        """Call `listener` with each change from now on; returns what ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def announce(self, items: Iterable[ItemKey]) -> None:
-        """Say that the stored state of `items` changed."""
-        keys = frozenset(items)
-        if not keys:
+    def announce(self, keys: Iterable[ItemKey], items: Iterable[Item] = ()) -> None:
+        """Say that the stored state of the items called `keys` changed."""
+        change = Change(frozenset(keys), tuple(items))
+        if not change.keys:
             return
-        self._tell(keys)
-        self._channel.publish({"kind": "changed", "items": [list(key) for key in keys]})
+        self._tell(change)
+        self._channel.publish({"kind": "changed", "items": [list(key) for key in change.keys]})
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         if message.get("kind") == "changed":
-            self._tell(frozenset((collection, item_id) for collection, item_id in message["items"]))
+            keys = frozenset((collection, item_id) for collection, item_id in message["items"])
+            self._tell(Change(keys))
 
-    def _tell(self, keys: frozenset[ItemKey]) -> None:
+    def _tell(self, change: Change) -> None:
         for listener in list(self._listeners):
-            listener(keys)
+            listener(change)

@@ -13,7 +13,7 @@ from app.core.actions import Registry, registry
 from app.core.ids import uuid7
 from app.core.schema import METADATA
 from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
-from app.sync.changes import Changes, ItemKey
+from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.engine import Engine
@@ -131,7 +131,7 @@ class Client:
         client_id: str = await self._world.store.transact([Get(METADATA, "client_id")], decide)
         return client_id
 
-    def _recount(self, _keys: frozenset[ItemKey]) -> None:
+    def _recount(self, _change: Change) -> None:
         """Count once for any number of changes that arrive while a count is under way."""
         self._recount_again = True
         if self._recounting is None:

@@ -10,12 +10,12 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.core.actions import Registry
-from app.core.entry import by_item, read_entries
+from app.core.entry import Entry, by_item, read_entries
 from app.core.schema import BY_ITEM, BY_UPDATED_AT, OUTBOX, ROWS
 from app.core.view import Item, ItemStatus, project, row_of
 from app.ports import Get, Query, Scan, Store
 from app.protocol import MAX_SAFE_INTEGER, Problem
-from app.sync.changes import Changes, ItemKey
+from app.sync.changes import Change, Changes
 from app.sync.queue import Queue
 from app.sync.stores import Unsubscribe, Writable
 
@@ -65,10 +65,14 @@ class Collection(Generic[M]):
         self._queue = queue
         self._registry = registry
         self._shown: dict[str, Shown[M]] = {}
+        self._active = False
+        self._loaded = False
         self._oldest = 0
         self._has_more = False
         self._view: Writable[View[M]] = Writable(View())
         self._stale: set[str] = set()
+        self._overtaken: set[str] = set()
+        self._reading = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
         registry.declare(name, model)
         changes.subscribe(self._changed)
@@ -83,23 +87,33 @@ class Collection(Generic[M]):
 
     async def load(self, limit: int = 100) -> None:
         """Show the newest `limit` rows of the device and everything that waits in the outbox."""
+        self._active = True
+        async with self._reading:
+            self._overtaken.clear()
+            items = await self._read_newest(limit)
+            shown, self._shown = self._shown, {}
+            for item in items:
+                self._place(item)
+            for item_id in self._overtaken & shown.keys():
+                self._shown[item_id] = shown[item_id]
+            self._stale |= self._overtaken
+            self._loaded = True
+            self._publish()
+        self._refresh_stale()
+
+    async def _read_newest(self, limit: int) -> list[Item]:
         rows, waiting = await self._store.read(self._newest(limit + 1), self._waiting())
         self._has_more = len(rows) > limit
         rows = rows[:limit]
         self._oldest = rows[-1]["updated_at"] if self._has_more else 0
-        entries = read_entries(waiting)
-        ids = dict.fromkeys([row["id"] for row in rows] + [entry.item_id for entry in entries])
-        by_id: dict[str, list[Any]] = {item_id: [] for item_id in ids}
-        for entry in entries:
-            by_id[entry.item_id].append(entry)
+        entries: dict[str, list[Entry]] = {row["id"]: [] for row in rows}
+        for entry in read_entries(waiting):
+            entries.setdefault(entry.item_id, []).append(entry)
         stored = {row["id"]: row for row in rows}
-        missing = [item_id for item_id in ids if item_id not in stored]
-        for item_id, row in zip(missing, await self._rows(missing), strict=True):
-            stored[item_id] = row
-        self._shown = {}
-        for item_id in ids:
-            self._place(self._project(item_id, stored[item_id], by_id[item_id]))
-        self._publish()
+        missing = [item_id for item_id in entries if item_id not in stored]
+        found = await self._store.read(*[Get(ROWS, [self.name, item_id]) for item_id in missing])
+        stored |= zip(missing, found, strict=True)
+        return [self._project(item_id, stored[item_id], entries[item_id]) for item_id in entries]
 
     async def get(self, item_id: str) -> M | None:
         """Return the item as it is shown, or `None` where there is none."""
@@ -129,21 +143,41 @@ class Collection(Generic[M]):
         """Delete an item; it goes from the view at once and from the server when it hears of it."""
         await self._queue.add("delete", collection=self.name, item_id=item_id)
 
-    def _changed(self, keys: frozenset[ItemKey]) -> None:
-        self._stale |= {item_id for collection, item_id in keys if collection == self.name}
-        if self._stale and self._view.get().loaded and self._refreshing is None:
+    def _changed(self, change: Change) -> None:
+        """Show what is known at once, and read the rest."""
+        ids = {item_id for collection, item_id in change.keys if collection == self.name}
+        if not ids or not self._active:
+            return
+        known = [item for item in change.items if item.collection == self.name]
+        for item in known:
+            self._place(item)
+            self._overtaken.add(item.id)
+        if known and self._loaded:
+            self._publish()
+        self._stale |= ids - {item.id for item in known}
+        self._refresh_stale()
+
+    def _refresh_stale(self) -> None:
+        if self._stale and self._refreshing is None:
             self._refreshing = asyncio.ensure_future(self._refresh())
 
     async def _refresh(self) -> None:
-        """Read again what changed, until nothing did meanwhile."""
+        """Read again what changed, until nothing did meanwhile.
+
+        What became known while it was being read is newer than what was read: it is read again.
+        """
         try:
             while self._stale:
-                ids, self._stale = sorted(self._stale), set()
-                queries = [query for item_id in ids for query in self._of(item_id)]
-                found = await self._store.read(*queries)
-                for item_id, row, waiting in zip(ids, found[::2], found[1::2], strict=True):
-                    self._place(self._project(item_id, row, read_entries(waiting)))
-                self._publish()
+                async with self._reading:
+                    ids, self._stale = sorted(self._stale), set()
+                    self._overtaken.clear()
+                    queries = [query for item_id in ids for query in self._of(item_id)]
+                    found = await self._store.read(*queries)
+                    for item_id, row, waiting in zip(ids, found[::2], found[1::2], strict=True):
+                        if item_id not in self._overtaken:
+                            self._place(self._project(item_id, row, read_entries(waiting)))
+                    self._stale |= self._overtaken & set(ids)
+                    self._publish()
         finally:
             self._refreshing = None
 
@@ -168,11 +202,8 @@ class Collection(Generic[M]):
         items = tuple(sorted(self._shown.values(), key=lambda shown: shown.order))
         self._view.set(View(items, self._has_more, loaded=True))
 
-    def _project(self, item_id: str, row: Any, entries: list[Any]) -> Item:
+    def _project(self, item_id: str, row: Any, entries: list[Entry]) -> Item:
         return project(self.name, item_id, row_of(row), entries, self._registry)
-
-    async def _rows(self, ids: list[str]) -> list[Any]:
-        return await self._store.read(*[Get(ROWS, [self.name, item_id]) for item_id in ids])
 
     def _of(self, item_id: str) -> tuple[Query, Query]:
         return Get(ROWS, [self.name, item_id]), by_item(self.name, item_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.actions import Data, Registry
 from app.core.decision import Decision
-from app.core.enqueue import Draft, enqueue
+from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import Entry, by_id, read_entries
 from app.core.ids import uuid7
 from app.core.outbox import claim, clear_page, remove, requeue, retry
@@ -73,8 +73,9 @@ class Queue:
             data=data,
             created_at=self._clock.now(),
         )
-        added: list[Entry] = await self._transact(enqueue([draft], self._registry))
-        self._announce(*added)
+        added: Enqueued = await self._transact(enqueue([draft], self._registry))
+        keys = [(entry.collection, entry.item_id) for entry in added.entries]
+        self._changes.announce(keys, added.items)
         self._wake()
         return action_id
 

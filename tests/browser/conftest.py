@@ -6,8 +6,9 @@
         assert server.messages() == ["Hello"]
 
 `open_app` takes a server or an address, and any option of a browser context; each call is a
-device of its own, `app.another_tab()` is a second tab on the same one. `profile` keeps a device
-on disk while its browser is killed and started again: `profile.open(server)`.
+device of its own, `app.another_tab()` is a second tab on the same one. `prepare` is called with the
+context before anything is loaded, `ready=False` returns before Python is up. `profile` keeps a
+device on disk while its browser is killed and started again: `profile.open(server)`.
 
 When a test ends, it fails if any page or worker asked for anything outside its own origin, raised
 an exception, or wrote an error to the console; lines about the network are expected once the test
@@ -40,7 +41,12 @@ class OpenApp(Protocol):
     """Opens the app of a server, or at an address, on a new device."""
 
     def __call__(
-        self, target: Server | str, *, ready: bool = True, **context_options: Any
+        self,
+        target: Server | str,
+        *,
+        ready: bool = True,
+        prepare: Prepare | None = None,
+        **context_options: Any,
     ) -> App: ...
 
 
@@ -58,6 +64,7 @@ class OpenProfile(Profile):
 
 
 Adopt = Callable[[BrowserContext, Server | str], App]
+Prepare = Callable[[BrowserContext], object]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -120,8 +127,18 @@ def adopt(request: pytest.FixtureRequest) -> Iterator[Adopt]:
 def open_app(chromium: Browser, adopt: Adopt) -> OpenApp:
     """Open the app on a new device; return once it is ready, unless told otherwise."""
 
-    def launch(target: Server | str, *, ready: bool = True, **context_options: Any) -> App:
-        app = adopt(chromium.new_context(**context_options), target).goto()
+    def launch(
+        target: Server | str,
+        *,
+        ready: bool = True,
+        prepare: Prepare | None = None,
+        **context_options: Any,
+    ) -> App:
+        context = chromium.new_context(**context_options)
+        app = adopt(context, target)
+        if prepare:
+            prepare(context)
+        app.goto()
         return app.wait_ready() if ready else app
 
     return launch

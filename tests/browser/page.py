@@ -7,8 +7,9 @@ from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, exp
 from tests.browser.watch import Watch
 
 BOOT_TIMEOUT = 30_000
+BOOT_ERROR_TIMEOUT = 10_000
 TIMEOUT = 15_000
-_SETTLED = 'html[data-ready="true"], html[data-boot]:not([data-boot="slow"])'
+_FAILED = 'html[data-boot]:not([data-boot="slow"])'
 _MESSAGES = """found => found.map(message => [
   message.dataset.status, message.querySelector('[data-part="text"]').textContent])"""
 _SHOWN = """expected => {
@@ -38,9 +39,15 @@ class App:
 
     def wait_ready(self) -> App:
         """Wait until Python takes input; fail at once with what the page says if it cannot."""
-        self.page.locator(_SETTLED).wait_for(state="attached", timeout=BOOT_TIMEOUT)
+        settled = self.page.locator(f'html[data-ready="true"], {_FAILED}')
+        settled.wait_for(state="attached", timeout=BOOT_TIMEOUT)
         assert self.by_test_id("boot-error").is_hidden(), self.boot_error()
         return self
+
+    def wait_failed(self, timeout: float = BOOT_ERROR_TIMEOUT) -> str:
+        """Wait until boot has failed for good; return what the page says about it."""
+        self.page.locator(_FAILED).wait_for(state="attached", timeout=timeout)
+        return self.boot_error()
 
     def wait_installed(self) -> App:
         """Wait until the service worker is active, and with it everything is precached."""

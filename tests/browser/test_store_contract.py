@@ -82,30 +82,32 @@ def test_indexeddb_store(outcomes: dict[str, str], name: str) -> None:
     assert outcomes[name] == "passed", outcomes[name]
 
 
-def test_s01_aborted_transaction_leaves_nothing(
+BREAK_SECOND_WRITE = """async () => {
+  const db = await new Promise(resolve => {
+    const request = indexedDB.open("what_was_put_is_read_back_unchanged");
+    request.onsuccess = () => resolve(request.result);
+  });
+  const names = [...db.objectStoreNames];
+  const entry = {seq: 9, id: "x", state: "pending", next_attempt_at: 0, item_id: "i"};
+  const writes = [["put", "metadata", {key: "seq", value: 9}], ["put", "outbox", entry]];
+  const asked = [{store: "metadata", key: "seq"}, {store: "outbox", key: 9}];
+  const {objectStore} = IDBTransaction.prototype;
+  let writing = 0;
+  IDBTransaction.prototype.objectStore = function (name) {
+    if (this.mode === "readwrite" && ++writing === 2) throw new DOMException("injected");
+    return objectStore.call(this, name);
+  };
+  const {transact, read} = window.driftlineIdb;
+  const decide = () => JSON.stringify(writes);
+  const outcome = await transact(db, names, "[]", decide).then(() => "done", e => e.message);
+  IDBTransaction.prototype.objectStore = objectStore;
+  const left = JSON.stringify(asked.map(query => ({kind: "get", ...query})));
+  return [outcome, await read(db, names, left)];
+}"""
+
+
+def test_s01_write_that_fails_in_the_middle_of_a_batch_leaves_neither(
     contract_page: Page, outcomes: dict[str, str]
 ) -> None:
-    """The page dies in the middle of a transaction over two stores: both writes, or neither."""
     assert outcomes
-    leftovers = contract_page.evaluate("""async () => {
-      const db = await new Promise(resolve => {
-        const request = indexedDB.open("what_was_put_is_read_back_unchanged");
-        request.onsuccess = () => resolve(request.result);
-      });
-      const writes = JSON.stringify([["put", "metadata", {key: "seq", value: 9}],
-        ["put", "outbox", {seq: 9, id: "x", state: "pending", next_attempt_at: 0, collection: "c", item_id: "i"}]]);
-      const decide = () => writes;
-      const original = IDBTransaction.prototype.objectStore;
-      let puts = 0;
-      IDBTransaction.prototype.objectStore = function (name) {
-        if (this.mode === "readwrite" && ++puts === 2) throw new DOMException("injected", "UnknownError");
-        return original.call(this, name);
-      };
-      const names = [...db.objectStoreNames];
-      const outcome = await window.driftlineIdb.transact(db, names, "[]", decide).then(() => "committed", e => e.message);
-      IDBTransaction.prototype.objectStore = original;
-      const left = await window.driftlineIdb.read(db, names, JSON.stringify([
-        {kind: "get", store: "metadata", key: "seq"}, {kind: "get", store: "outbox", key: 9}]));
-      return [outcome, left];
-    }""")
-    assert leftovers == ["injected", "[null,null]"]
+    assert contract_page.evaluate(BREAK_SECOND_WRITE) == ["injected", "[null,null]"]

@@ -1,0 +1,186 @@
+"""The app starts with nothing but its own files, and says in words why where it cannot."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import BrowserContext, Route, expect
+
+from tests.browser.conftest import OpenApp
+from tests.browser.page import App
+from tests.browser.servers import Server
+
+KEPT = "Messages stored on this device are kept"
+
+
+def served(server: Server, path: str) -> str:
+    """Return a text file as the server gives it."""
+    with urlopen(f"{server.url}/{path}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def precached(server: Server) -> set[str]:
+    """Return the addresses in the precache manifest."""
+    script = served(server, "precache-manifest.js")
+    entries = json.loads(script.split("=", 1)[1].strip().rstrip(";"))
+    return {urljoin(f"{server.url}/", entry["url"]) for entry in entries}
+
+
+def shown_by_the_system(server: Server) -> set[str]:
+    """Return what only the operating system asks for, once the app is installed: its icons."""
+    manifest = json.loads(served(server, "manifest.json"))
+    icons = [icon["src"] for icon in manifest["icons"]]
+    return {urljoin(f"{server.url}/", path) for path in ["manifest.json", *icons]}
+
+
+def loaded(app: App) -> set[str]:
+    """Return the page's own files that were asked for, without fragments."""
+    files = {url.partition("#")[0] for url in app.watch.requests if "/api/" not in url}
+    return {f"{url}index.html" if url == app.url else url for url in files}
+
+
+def test_app_starts_and_takes_input(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server)
+    assert app.page.evaluate("performance.getEntriesByName('driftline:ready').length") == 1
+    assert app.boot_error() == ""
+    expect(app.composer).to_be_editable()
+    expect(app.by_test_id("sync-now")).to_be_enabled()
+    assert app.watch.requests
+    assert app.watch.foreign_requests() == []
+
+
+def test_page_loads_exactly_what_is_precached(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server, service_workers="block")
+    app.page.wait_for_load_state("networkidle")
+    files = loaded(app)
+    for_python = tomllib.loads(served(server, "pyscript.toml"))["files"]
+    assert {urljoin(app.url, path) for path in for_python} <= files
+    assert files - precached(server) == set()
+    assert precached(server) - files <= shown_by_the_system(server)
+
+
+def test_worker_fetches_only_what_it_keeps_or_runs(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server).wait_installed()
+    beside = loaded(app) - precached(server)
+    assert {url.rpartition("/")[2] for url in beside if "/workbox/" not in url} == {
+        "sw.js",
+        "precache-manifest.js",
+    }
+
+
+def script(source: str) -> Callable[[BrowserContext], None]:
+    """Return what makes every page run a script before its own."""
+    return lambda context: context.add_init_script(source)
+
+
+def answer(pattern: str, **how: Any) -> Callable[[BrowserContext], None]:
+    """Return what makes requests for an address fail: `status=404`, or nothing for no answer."""
+    spoil = (lambda route: route.fulfill(**how)) if how else (lambda route: route.abort())
+    return lambda context: context.route(re.compile(pattern), spoil)
+
+
+def forbid_webassembly(context: BrowserContext) -> None:
+    """Give the page a policy that forbids compiling WebAssembly, as a strict host does."""
+
+    def stricter(route: Route) -> None:
+        response = route.fetch()
+        policy = response.headers["content-security-policy"]
+        strict = policy.replace("'unsafe-eval'", "").replace("'wasm-unsafe-eval'", "")
+        headers = {**response.headers, "content-security-policy": strict}
+        route.fulfill(response=response, headers=headers)
+
+    context.route(re.compile(r"^http://[^/]+/$"), stricter)
+
+
+NO_STORAGE = "Object.defineProperty(window, 'indexedDB', {value: undefined})"
+STORAGE_FAILS = """
+indexedDB.open = () => {
+  const request = new EventTarget();
+  request.error = new DOMException("The user denied storage.", "InvalidStateError");
+  setTimeout(() => request.onerror?.({target: request}));
+  return request;
+}"""
+STORAGE_REFUSES = """
+indexedDB.open = () => { throw new DOMException("Access is denied.", "SecurityError"); }"""
+NO_WEBASSEMBLY = "delete globalThis.WebAssembly"
+NO_COMPILER = """
+const refuse = () => Promise.reject(new WebAssembly.CompileError("blocked"));
+Object.assign(WebAssembly, {compile: refuse, compileStreaming: refuse,
+                            instantiate: refuse, instantiateStreaming: refuse});"""
+APP_RAISES = "delete globalThis.BroadcastChannel"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (script(NO_STORAGE), "does not let Driftline store anything on this device"),
+        (script(STORAGE_FAILS), "does not let Driftline store anything on this device"),
+        (script(STORAGE_REFUSES), "does not let Driftline store anything on this device"),
+        (script(NO_WEBASSEMBLY), "Driftline cannot run here"),
+        (script(NO_COMPILER), "Driftline cannot run here"),
+        (forbid_webassembly, "Driftline cannot run here"),
+        (answer(r"_pydantic_core\.wasm$"), KEPT),
+        (answer(r"_pydantic_core\.wasm$", status=404), KEPT),
+        (answer(r"pyodide\.asm\.wasm$", status=404), KEPT),
+        (answer(r"python_stdlib\.zip$"), KEPT),
+        (answer(r"/pyodide/boot\.mjs$", status=404), KEPT),
+        (answer(r"/pyscript/core\.js$", status=404), KEPT),
+        (answer(r"pyscript\.toml$", status=404), KEPT),
+        (answer(r"pyscript\.toml$", body="[files\n"), KEPT),
+        (answer(r"/app-\w+\.zip$", status=404), KEPT),
+        (answer(r"/app-\w+\.zip$", body="PK, but not really"), KEPT),
+        (script(APP_RAISES), KEPT),
+    ],
+    ids=[
+        "no IndexedDB",
+        "IndexedDB fails",
+        "IndexedDB refuses",
+        "no WebAssembly",
+        "WebAssembly does not compile",
+        "WebAssembly forbidden by the host",
+        "package unreachable",
+        "package missing",
+        "interpreter missing",
+        "library unreachable",
+        "interpreter's start missing",
+        "PyScript missing",
+        "configuration missing",
+        "configuration broken",
+        "app missing",
+        "app broken",
+        "app raises",
+    ],
+)
+def test_boot_that_fails_says_so_in_words(
+    server: Server, open_app: OpenApp, spoil: Callable[[BrowserContext], None], words: str
+) -> None:
+    app = open_app(server, ready=False, prepare=spoil, service_workers="block")
+    app.watch.allow.append("")  # whatever the failure brings with it
+    said = app.wait_failed()
+    assert words in said
+    for technical in ("Traceback", 'File "', "undefined", "[object", "    at "):
+        assert technical not in said
+    assert app.page.get_by_text("Traceback").count() == 0
+    assert app.page.locator(".py-error").count() == 0
+    expect(app.page.get_by_role("button", name="Reload")).to_be_visible()
+
+
+def test_slow_boot_says_so_and_takes_it_back(server: Server, open_app: OpenApp) -> None:
+    held: list[Route] = []
+    app = open_app(
+        server,
+        ready=False,
+        prepare=lambda context: context.route(re.compile("python_stdlib"), held.append),
+    )
+    app.page.locator('html[data-boot="slow"]').wait_for(state="attached", timeout=15_000)
+    assert "Starting takes longer than usual" in app.boot_error()
+    for route in held:
+        route.continue_()
+    app.wait_ready()

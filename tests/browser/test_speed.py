@@ -1,0 +1,58 @@
+"""The bound that the first issue names: a message is painted and durable soon after the tap."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenApp
+from tests.browser.servers import Server
+
+SENDS = 60
+BOUND_MS = 50
+MEASURE = """async count => {
+  const field = document.getElementById("composer-text");
+  const form = document.querySelector('[data-testid="composer"]');
+  const list = document.querySelector('[data-part="messages"]');
+  const painted = () => new Promise(resolve =>
+    requestAnimationFrame(() => { const {port1, port2} = new MessageChannel();
+      port1.onmessage = () => resolve(performance.now()); port2.postMessage(null); }));
+  const times = [];
+  for (let i = 0; i < count; i++) {
+    const text = `measured ${i}`;
+    field.value = text;
+    const shown = new Promise(resolve => {
+      const observer = new MutationObserver(() => {
+        if (list.lastElementChild?.querySelector('[data-part="text"]').textContent === text) {
+          observer.disconnect(); resolve(painted());
+        }
+      });
+      observer.observe(list, {childList: true});
+    });
+    const durable = new Promise(resolve => {
+      const check = () => field.value === "" ? resolve(performance.now()) : setTimeout(check, 1);
+      check();
+    });
+    const tapped = performance.now();
+    document.querySelector('[data-part="send"]').click();
+    times.push(Math.max(await shown, await durable) - tapped);
+    await new Promise(resolve => setTimeout(resolve, 30));
+  }
+  return times.sort((a, b) => a - b);
+}"""
+
+
+def test_tap_to_painted_and_durable_with_a_thousand_messages_shown(
+    server: Server, open_app: OpenApp
+) -> None:
+    server.add_messages(*[f"message {number}" for number in range(1000)])
+    app = open_app(server)
+    older = app.page.get_by_role("button", name="Show older messages")
+    expect(app.message("message 999")).to_be_visible()
+    app.reload()
+    for shown in range(200, 1001, 100):
+        older.click()
+        expect(app.by_test_id("message")).to_have_count(shown)
+    times: list[float] = app.page.evaluate(MEASURE, SENDS)
+    p95 = times[round(len(times) * 0.95) - 1]
+    print(f"tap to painted and durable: median {times[len(times) // 2]:.1f} ms, p95 {p95:.1f} ms")
+    assert p95 <= BOUND_MS
