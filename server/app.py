@@ -59,17 +59,22 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
         app.include_router(module.router)
     if site is not None:
         app.router.default = site
-    if settings.allowed_origins:
+    _add_guards(app, settings.allowed_origins)
+    return app
+
+
+def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...]) -> None:
+    """Put the middleware around the app; the last one added is the outermost."""
+    if allowed_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(settings.allowed_origins),
+            allow_origins=list(allowed_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Content-Type", "If-Match", "Idempotency-Key"],
         )
-    app.add_middleware(CrossSiteGuard, allowed_origins=settings.allowed_origins)
+    app.add_middleware(CrossSiteGuard, allowed_origins=allowed_origins)
     app.add_middleware(ApiHeaders)
     app.add_middleware(RequestLog)
-    return app
 
 
 def _site(root: Path, api_url: str) -> StaticSite:

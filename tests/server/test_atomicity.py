@@ -131,7 +131,7 @@ def test_reader_never_misses_a_row_while_several_write(tmp_path: Path) -> None:
     reader = Database(url)
     migrate(reader)
     threads = [
-        threading.Thread(target=write_messages, args=(url, f"w{number}", 75)) for number in range(4)
+        threading.Thread(target=write_messages, args=(url, f"w{number}", 80)) for number in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -143,8 +143,8 @@ def test_reader_never_misses_a_row_while_several_write(tmp_path: Path) -> None:
         seen += [(row.version, row.updated_at, row.id) for row in page.rows]
         cursor, more = page.cursor, writing or bool(page.rows)
     reader.close()
-    assert [version for version, _, _ in seen] == list(range(1, 301))
-    assert len({item for _, _, item in seen}) == 300
+    assert [version for version, _, _ in seen] == list(range(1, 241))
+    assert len({item for _, _, item in seen}) == 240
     assert seen == sorted(seen)
 
 

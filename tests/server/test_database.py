@@ -38,8 +38,10 @@ def test_url_of_no_usable_database_is_refused_in_a_sentence(bad: str) -> None:
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "server.db").write_text("This is not a database, but a letter." * 100)
+    database = Database(f"sqlite:///{tmp_path / 'server.db'}")
     with pytest.raises(DatabaseUnavailable, match="not a database"):
-        migrate(Database(f"sqlite:///{tmp_path / 'server.db'}"))
+        migrate(database)
+    database.close()
 
 
 def test_migrated_tables_are_the_tables_of_the_queries(url: str) -> None:
