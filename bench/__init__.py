@@ -1,0 +1,1 @@
+"""Benchmarks, each against another way to do the same, in one run: `python -m bench --help`."""
