@@ -17,9 +17,9 @@ precaching.precacheAndRoute(self.__precacheManifest, { cleanURLs: false });
 precaching.cleanupOutdatedCaches();
 
 // Every way into the app is the same page; the route is in the address's fragment.
-routing.registerRoute(
-  new routing.NavigationRoute(precaching.createHandlerBoundToURL("index.html"), { denylist: [/\/api\//] }),
-);
+const api = new URL("api/", self.location).pathname;
+const page = precaching.createHandlerBoundToURL("index.html");
+routing.registerRoute(({ request, url }) => request.mode === "navigate" && !url.pathname.startsWith(api), page);
 
 // A new version waits until the person taps "Update" (app/browser/updates.py): an old page never meets new files.
 self.addEventListener("message", (event) => {

@@ -65,33 +65,41 @@ class App:
         self._shown = PAGE
         self._updates = Updates(self._offer_update)
         self._shell = Shell(sync=self._sync, update=self._updates.apply)
-        self._log = MessagesView(self._retry, self._discard, self._older)
+        self._view = MessagesView(self._retry, self._discard, self._older)
         self._composer = Composer(self._send)
-        self._pokes = Pokes(f"{api_url()}/events", client.poke, self._wake)
+        self._pokes = Pokes(f"{api_url()}/events", client.poke, client.wake)
 
     async def start(self) -> None:
         """Show what is on the device, take input, and begin to synchronise."""
         await self._client.start()
         await self._messages.load(self._shown)
         self._client.status.subscribe(self._render)
-        self._messages.subscribe(self._log.render)
+        self._messages.subscribe(self._view.render)
         self._shell.enable()
         self._composer.enable()
         driftline.ready()
         watch_network(self._wake, self._client.connection.set_disconnected)
-        self._client.connection.is_connected.subscribe(self._pokes.follow)
+        self._client.connection.is_connected.subscribe(self._listen)
+        self._client.leading.subscribe(self._listen)
         spawn(self._client.run())
         spawn(self._updates.watch())
 
     def _render(self, status: Status) -> None:
         self._shell.render(status)
-        self._log.set_offline(status.connection.status == "disconnected")
+        self._view.set_offline(status.connection.status == "disconnected")
+        if status.unread and not document.hidden:
+            self._client.status.mark_read()
+
+    def _listen(self, _changed: bool) -> None:
+        """One context of a device listens: browsers allow few streams to a host."""
+        connected = self._client.connection.is_connected.get()
+        self._pokes.follow(connected and self._client.leading.get())
 
     async def _send(self, text: str) -> None:
         await self._client.queue.add(
             SEND, compose(text), collection=COLLECTION, item_id=self._client.queue.new_id()
         )
-        self._log.show_newest()
+        self._view.show_newest()
         if hasattr(navigator, "vibrate"):
             navigator.vibrate(10)
 
@@ -112,6 +120,7 @@ class App:
         spawn(self._tell_refusal(self._client.queue.remove(action_id)))
 
     async def _tell_refusal(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._shell.notify("")
         try:
             await work
         except DriftlineError as error:

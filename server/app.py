@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.core.actions import registry as all_actions
+from app.core.collections import registry as all_actions
 from app.protocol import SyncRequest
 from server import events, health, sync
 from server.compression import Compressor

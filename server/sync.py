@@ -14,12 +14,10 @@ from app.protocol import (
 )
 from server.body import read_json_body
 from server.cursors import decode_cursor
-from server.exchange import Exchange, answer
+from server.exchange import Exchange
 from server.identity import current_identity
 from server.problems import RequestRefused, invalid
 from server.services import services_of
-
-__all__ = ["answer", "parse_request", "router"]
 
 router = APIRouter()
 

@@ -178,9 +178,11 @@ def json_answer(status: int, body: Any, **headers: str) -> HttpResponse:
     return HttpResponse(status, json.dumps(body), {"content-type": "application/json", **headers})
 
 
-def error_answer(status: int, code: str = "error", **headers: str) -> HttpResponse:
+def error_answer(
+    status: int, code: str = "error", fields: Mapping[str, str] | None = None, **headers: str
+) -> HttpResponse:
     """Return an error as our server gives them."""
-    body = {"error": {"code": code, "message": "No.", "fields": {}}}
+    body = {"error": {"code": code, "message": "No.", "fields": dict(fields or {})}}
     return json_answer(status, body, **headers)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from app.core.actions import registry
+from app.core.collections import registry
 from app.core.messages import COLLECTION
+from app.errors import InvalidInput
 from app.ports import HttpResponse
 from app.protocol import PROTOCOL
 from server.database import Database
+from server.exchange import answer
 from server.identity import LOCAL
 from server.migrations import migrate
 from server.problems import RequestRefused
-from server.sync import answer, parse_request
+from server.sync import parse_request
 from tests.fakes import FakeClock, error_answer, json_answer
 
 
@@ -31,7 +33,9 @@ class Loopback:
         try:
             asked = parse_request((body or "").encode())
         except RequestRefused as error:
-            return error_answer(error.status, error.code)
+            return error_answer(error.status, error.code, error.fields)
+        except InvalidInput as error:
+            return error_answer(422, "invalid", error.fields)
         now = self._clock.now() * 1000
         work = self._database.write if asked.actions else self._database.read
         answered = work(lambda connection: answer(connection, LOCAL, registry, asked, now))

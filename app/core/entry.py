@@ -22,8 +22,9 @@ class Entry(Wire):
     """One action in the outbox.
 
     `action` is its ready-to-send JSON. `next_attempt_at` is in milliseconds since the epoch, 0 for
-    at once. `verdict` is the server's, where it gave one; `base` and `theirs` are the item's data
-    before the action and the server's, kept for a conflict.
+    at once; in flight, it is when the claim expires. `verdict` is the server's, where it gave one.
+    `base` is the item's data as it was confirmed when the action was made, `theirs` the server's
+    in a conflict.
     """
 
     seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
@@ -43,6 +44,11 @@ class Entry(Wire):
     def parsed(self) -> Action:
         """Return the action that the entry holds."""
         return Action.model_validate_json(self.action)
+
+    def rewritten(self, **changes: Any) -> Entry:
+        """Return this entry with `changes` made to its action."""
+        action = self.parsed().model_copy(update=changes)
+        return self.model_copy(update={"action": action.model_dump_json()})
 
     def put(self, **changes: Any) -> Put:
         """Return the write that stores this entry with `changes`."""

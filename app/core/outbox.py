@@ -14,26 +14,32 @@ earlier one, because it takes over its state and its `next_attempt_at`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import HOLDING, UNSENT, Entry, by_item, count_of, due, read_entries
-from app.core.schema import METADATA, OUTBOX
-from app.errors import NotFound
+from app.core.schema import METADATA, OUTBOX, ROWS
+from app.errors import InvalidInput, NotFound
 from app.ports import Batch, Delete, Get, Put, Query, Scan
-from app.protocol import Problem
+from app.protocol import MAX_SAFE_INTEGER, Problem
 
+LEASE = 60_000
+"""Milliseconds after which a claim that nobody settled belongs to a context that died."""
 SEQ = Get(METADATA, "seq")
 CURSOR = Get(METADATA, "cursor")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What one push sends: entries in order, and what the request says besides."""
+    """What is due: `entries` to push, in order, and `local` ones that handlers carry out.
+
+    `cursor` and `settled_through` are what the request says besides.
+    """
 
     entries: tuple[Entry, ...]
+    local: tuple[Entry, ...]
     cursor: str | None
     settled_through: int
 
@@ -43,8 +49,11 @@ def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
     return default if metadata is None else metadata["value"]
 
 
-def claim(now: int, limit: int) -> Decision:
-    """Mark up to `limit` due entries as in flight; returns a `Claim`."""
+def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: False) -> Decision:
+    """Mark up to `limit` due entries as in flight, but for local ones; returns a `Claim`.
+
+    An entry behind a local one of its item waits until that has been carried out.
+    """
 
     def decide(
         found: list[dict[str, Any]],
@@ -52,51 +61,72 @@ def claim(now: int, limit: int) -> Decision:
         cursor: dict[str, Any] | None,
         seq: dict[str, Any] | None,
     ) -> Batch:
-        entries = read_entries(found)
+        entries, local = _parted(read_entries(found), is_local)
         settled = oldest[0]["seq"] - 1 if oldest else value_of(seq, 0)
-        result = Claim(tuple(entries), value_of(cursor), settled)
-        return Batch([entry.put(state="in_flight") for entry in entries], result)
+        result = Claim(tuple(entries), tuple(local), value_of(cursor), settled)
+        leased = now + LEASE
+        return Batch(
+            [entry.put(state="in_flight", next_attempt_at=leased) for entry in entries], result
+        )
 
     return Decision([due("pending", now, limit), Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
 
 
-def requeue() -> Decision:
-    """Make entries in flight pending again: their answer never came, and costs no attempt."""
+def claim_local(entry: Entry, now: int) -> Decision:
+    """Mark one entry as in flight if it is its item's turn; returns whether it is."""
 
     def decide(found: list[dict[str, Any]]) -> Batch:
-        entries = read_entries(found)
-        return Batch([entry.put(state="pending") for entry in entries], entries)
+        first = next(iter(read_entries(found)), None)
+        if first is None or first.id != entry.id or first.state != "pending":
+            return Batch(result=False)
+        return Batch([first.put(state="in_flight", next_attempt_at=now + LEASE)], True)
 
-    return Decision([due("in_flight")], decide)
+    return Decision([by_item(entry.collection, entry.item_id)], decide)
 
 
-def retry(entry: Entry, new_id: str) -> Decision:
-    """Make a failed entry pending again; returns it as it is now.
+def requeue(now: int = MAX_SAFE_INTEGER) -> Decision:
+    """Make entries in flight pending again: their answer never came, and costs no attempt.
 
-    Where the server gave a verdict, a resend under the same id would only get it again, so the
-    action goes under `new_id`; where the outcome is unknown, it must keep its id.
+    With `now`, only those whose claim is so old that whoever made it must have died.
     """
 
     def decide(found: list[dict[str, Any]]) -> Batch:
-        current, entries = _among(entry.id, found)
-        action = current.parsed()
-        if current.verdict is not None:
-            action = action.model_copy(update={"id": new_id})
-        fresh = current.model_copy(
-            update={
-                "id": action.id,
-                "state": "pending",
-                "attempts": 0,
-                "next_attempt_at": 0,
-                "error": None,
-                "verdict": None,
-                "action": action.model_dump_json(),
-            }
-        )
-        rest = [fresh if other.seq == fresh.seq else other for other in entries]
-        return Batch([fresh.put(), *_restated(rest)], fresh)
+        entries = read_entries(found)
+        return Batch([entry.put(state="pending", next_attempt_at=0) for entry in entries], entries)
 
-    return Decision([by_item(entry.collection, entry.item_id)], decide)
+    return Decision([due("in_flight", now)], decide)
+
+
+def retry(entry: Entry, new_id: str) -> Decision:
+    """Make a failed or conflicting entry pending again; returns it as it is now.
+
+    Where the server gave a verdict, a resend under the same id would only get it again, so the
+    action goes under `new_id`; where the outcome is unknown, it must keep its id. After a conflict
+    the item's actions are based on the server's version as it is now. Raises `InvalidInput` for an
+    entry that did not fail.
+    """
+
+    def decide(row: dict[str, Any] | None, found: list[dict[str, Any]]) -> Batch:
+        current, entries = _among(entry.id, found)
+        if current.state not in HOLDING:
+            raise InvalidInput("This change has not failed; it is sent when its turn comes.")
+        fresh = current.model_copy(
+            update={"state": "pending", "attempts": 0, "next_attempt_at": 0, "error": None}
+        )
+        if current.verdict is not None:
+            fresh = fresh.rewritten(id=new_id).model_copy(update={"id": new_id, "verdict": None})
+        rest = [fresh if other.seq == fresh.seq else other for other in entries]
+        if current.state == "conflict" and row is not None:
+            rest = [other.rewritten(base_version=row["version"]) for other in rest]
+        fresh = next(other for other in rest if other.seq == current.seq)
+        writes = {other.seq: other.put() for other in rest}
+        writes |= {put.value["seq"]: put for put in _restated(rest)}
+        return Batch(list(writes.values()), fresh)
+
+    return Decision(
+        [Get(ROWS, [entry.collection, entry.item_id]), by_item(entry.collection, entry.item_id)],
+        decide,
+    )
 
 
 def remove(entry: Entry) -> Decision:
@@ -113,10 +143,15 @@ def remove(entry: Entry) -> Decision:
 def fail_attempt(
     entry: Entry, problem: Problem, next_attempt_at: int, max_attempts: int
 ) -> Decision:
-    """Count a failed attempt: try again at `next_attempt_at`, or `failed` past `max_attempts`."""
+    """Count a failed attempt: try again at `next_attempt_at`, or `failed` past `max_attempts`.
+
+    Raises `InvalidInput` for an entry whose turn it is not.
+    """
 
     def decide(found: list[dict[str, Any]]) -> Batch:
         current, entries = _among(entry.id, found)
+        if current.state not in ("pending", "in_flight"):
+            raise InvalidInput("This change is not being tried now.")
         attempts = current.attempts + 1
         state = "failed" if attempts >= max_attempts else "pending"
         counted = current.model_copy(
@@ -157,6 +192,23 @@ def clear_page(limit: int = 500) -> Decision:
 def counts() -> list[Query]:
     """Return the queries for the numbers of unsent (three of them), conflict, failed entries."""
     return [count_of(state) for state in (*UNSENT, *HOLDING)]
+
+
+def _parted(
+    entries: Sequence[Entry], is_local: Callable[[Entry], bool]
+) -> tuple[list[Entry], list[Entry]]:
+    """Return what to push and what is local, without anything behind a local entry of its item."""
+    pushed: list[Entry] = []
+    local: list[Entry] = []
+    behind: set[tuple[str, str]] = set()
+    for entry in entries:
+        item = (entry.collection, entry.item_id)
+        if is_local(entry):
+            local.append(entry)
+            behind.add(item)
+        elif item not in behind:
+            pushed.append(entry)
+    return pushed, local
 
 
 def _among(action_id: str, found: list[dict[str, Any]]) -> tuple[Entry, list[Entry]]:

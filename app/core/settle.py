@@ -67,6 +67,11 @@ def settle(
     return Decision(queries, decide)
 
 
+def forget_cursor() -> Decision:
+    """Forget where the last pull ended, so that the next one starts from the beginning."""
+    return Decision([], lambda: Batch([Delete(METADATA, "cursor")]))
+
+
 def _newest(*groups: Sequence[Row]) -> list[Row]:
     newest: dict[tuple[str, str], Row] = {}
     for rows in groups:
@@ -87,7 +92,7 @@ def _settle_item(
         if entry.state != "in_flight":
             continue
         if result is None:
-            writes.append(entry.put(state="pending"))
+            writes.append(entry.put(state="pending", next_attempt_at=0))
             continue
         if result.verdict in APPLIED:
             writes.append(Delete(OUTBOX, entry.seq))
@@ -102,7 +107,7 @@ def _settle_item(
 
 def _judged(entry: Entry, result: Result, now: int) -> Entry:
     """Return the entry after a verdict that was not `applied`."""
-    changes: dict[str, Any] = {"error": result.error}
+    changes: dict[str, Any] = {"error": result.error, "next_attempt_at": 0}
     if result.verdict == "conflict":
         theirs = result.row.data if result.row else None
         changes |= {"state": "conflict", "verdict": "conflict", "theirs": theirs}

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from app.core.actions import Registry, registry
+from app.core.actions import Registry
+from app.core.collections import registry
 from app.core.ids import uuid7
 from app.core.schema import METADATA
 from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
@@ -22,6 +23,7 @@ from app.sync.peers import Peers
 from app.sync.queue import Queue
 from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
+from app.sync.stores import Readable
 from app.sync.transport import BatchTransport
 
 M = TypeVar("M", bound=BaseModel)
@@ -105,6 +107,11 @@ class Client:
     def poke(self, cursor: str | None) -> None:
         """The server says that there is something new up to `cursor`."""
         self._peers.poke(cursor)
+
+    @property
+    def leading(self) -> Readable[bool]:
+        """Whether this context is the one that talks to the server."""
+        return self._peers.leading
 
     def _engine(self, client_id: str) -> Engine:
         return Engine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,8 @@ from app.sync.queue import Queue
 from app.sync.stores import Unsubscribe, Writable
 
 M = TypeVar("M", bound=BaseModel)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,7 @@ class Collection(Generic[M]):
 
     async def get(self, item_id: str) -> M | None:
         """Return the item as it is shown, or `None` where there is none."""
-        row, waiting = await self._store.read(*self._of(item_id))
-        shown = self._present(self._project(item_id, row, read_entries(waiting)))
+        shown = self._present(await self._item(item_id))
         return shown.value if shown else None
 
     async def all(self, limit: int = 100) -> list[M]:
@@ -132,7 +134,7 @@ class Collection(Generic[M]):
         It is shown and durable when this returns. Raises `InvalidInput`, `Rejected` or
         `StorageError`; then nothing was written.
         """
-        exists = item_id is not None and await self.get(item_id) is not None
+        exists = item_id is not None and (await self._item(item_id)).data is not None
         item_id = item_id or self._queue.new_id()
         data = value.model_dump(mode="json")
         kind = "update" if exists else "create"
@@ -142,6 +144,10 @@ class Collection(Generic[M]):
     async def delete(self, item_id: str) -> None:
         """Delete an item; it goes from the view at once and from the server when it hears of it."""
         await self._queue.add("delete", collection=self.name, item_id=item_id)
+
+    async def _item(self, item_id: str) -> Item:
+        row, waiting = await self._store.read(*self._of(item_id))
+        return self._project(item_id, row, read_entries(waiting))
 
     def _changed(self, change: Change) -> None:
         """Show what is known at once, and read the rest."""
@@ -194,7 +200,8 @@ class Collection(Generic[M]):
             return None
         try:
             value = self._model.model_validate(item.data)
-        except ValidationError:
+        except ValidationError as error:
+            _log.warning("%s/%s does not fit its model: %s", self.name, item.id, error)
             return None
         return Shown(item.id, value, item.status, item.order, item.error, item.action_id)
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from app.core.backoff import Backoff, Probe
 from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
 from app.core.outbox import Claim, claim, fail_attempt, requeue
-from app.core.settle import Settled, settle
+from app.core.settle import Settled, forget_cursor, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
 from app.protocol import MAX_ACTIONS, Problem
 from app.sync.changes import Changes
 from app.sync.connection import Connection
 from app.sync.report import StatusStore, SyncReport
-from app.sync.rest import Rest, Waking, wait_at_most
 from app.sync.runner import Runner
 from app.sync.transport import Transport, render_request
+from app.sync.waiting import Rest, Waking, wait_at_most
 
 FAILURES_TO_OFFLINE = 3
 SILENCE = 10.0
@@ -81,7 +81,7 @@ class Engine:
         self._silences = 0
         self._unsettled = True
         self._cursor: str | None = None
-        self._unread: int | None = None
+        self._unread = 0
         self._waking = Waking(clock)
         self._waiters: list[asyncio.Future[SyncReport]] = []
 
@@ -113,6 +113,7 @@ class Engine:
         self._waking.hear()
         waiters, self._waiters = self._waiters, []
         self._status.change(syncing=True)
+        self._unread = 0
         report, rest = SyncReport(), Rest(POLL, urgent_only=False)
         try:
             report = await self._synchronise()
@@ -150,12 +151,11 @@ class Engine:
 
     async def _round(self) -> tuple[Settled, bool]:
         """One request and its answer; returns what it settled and whether there is more to do."""
-        if self._unsettled:
-            await self._requeue()
+        now = self._clock.now()
+        await self._transact(requeue() if self._unsettled else requeue(now))
         self._unsettled = True
-        claimed: Claim = await self._transact(claim(self._clock.now(), self._batch))
-        local = [entry for entry in claimed.entries if self._runner.handles(entry)]
-        pushed = [entry for entry in claimed.entries if entry not in local]
+        claimed: Claim = await self._transact(claim(now, self._batch, self._runner.handles))
+        pushed = claimed.entries
         body = render_request(self._client_id, claimed.cursor, claimed.settled_through, pushed)
         try:
             response = await self._answer(self._transport.sync(body))
@@ -164,11 +164,11 @@ class Engine:
         decision = settle(pushed, response, claimed.cursor, self._clock.now())
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
-        self._unread = response.unread_count
+        self._unread = max(self._unread, response.unread_count)
         self._changes.announce(settled.changed)
-        ran = await self._runner.run_all(local)
         self._unsettled = False
-        full = len(claimed.entries) == self._batch
+        ran = await self._runner.run_all(claimed.local)
+        full = len(pushed) + len(claimed.local) >= self._batch
         self._batch = min(MAX_ACTIONS, self._batch * 2)
         settled.synced += ran.synced
         settled.failed += ran.failed
@@ -178,9 +178,13 @@ class Engine:
         await self._transact(requeue())
         self._unsettled = False
 
-    async def _judge(self, error: Refused, pushed: list[Entry]) -> Settled:
+    async def _judge(self, error: Refused, pushed: Sequence[Entry]) -> Settled:
         """Halve what was refused as a whole; what is refused alone failed. Raises the rest."""
-        if error.status not in VERDICT_STATUSES or not pushed:
+        if "cursor" in error.fields:
+            await self._transact(forget_cursor())
+            return Settled()
+        about_actions = not error.fields or any(name.startswith("actions") for name in error.fields)
+        if error.status not in VERDICT_STATUSES or not about_actions or not pushed:
             raise error
         if len(pushed) > 1:
             self._batch = max(1, len(pushed) // 2)

@@ -11,7 +11,8 @@ from app.ports import Channel, Clock
 from app.sync.connection import Connection, ConnectionState
 from app.sync.engine import Engine
 from app.sync.report import Status, StatusStore, SyncReport
-from app.sync.rest import wait_at_most
+from app.sync.stores import Writable
+from app.sync.waiting import wait_at_most
 
 REPORTED = ("syncing", "unread", "last_synced", "last_error")
 ANSWER_WITHIN = 40.0
@@ -29,24 +30,24 @@ class Peers:
         self._status = status
         self._clock = clock
         self._engine: Engine | None = None
+        self.leading: Writable[bool] = Writable(False)
         self._waiters: list[asyncio.Future[SyncReport]] = []
         channel.subscribe(self._receive)
         channel.publish({"kind": "hello"})
 
-    @property
-    def leading(self) -> bool:
-        """Whether this context is the leader."""
-        return self._engine is not None
-
     async def lead(self, engine: Engine) -> None:
         """Be the leader, with this engine, until cancelled."""
         self._engine = engine
+        self.leading.set(True)
+        if self._waiters:
+            self._sync_for_others(engine)
         end = self._status.subscribe(self._report)
         try:
             await engine.run()
         finally:
             end()
             self._engine = None
+            self.leading.set(False)
 
     def wake(self, *, urgent: bool = False) -> None:
         """Wake the leader's engine, wherever it is."""
@@ -56,14 +57,16 @@ class Peers:
             self._channel.publish({"kind": "wake", "urgent": urgent})
 
     def poke(self, cursor: str | None) -> None:
-        """Pass on the server's word that there is something new up to `cursor`."""
+        """Take the server's word, which only a leader listens to, that there is something new."""
         if self._engine is not None:
             self._engine.poke(cursor)
 
     async def sync(self) -> SyncReport:
         """Synchronise now, in whichever context leads; returns the report."""
         if self._engine is not None:
-            return self._tell(await self._engine.sync())
+            report = await self._engine.sync()
+            self._tell(report)
+            return report
         waiter: asyncio.Future[SyncReport] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._channel.publish({"kind": "sync"})
@@ -78,9 +81,21 @@ class Peers:
             {"kind": "status", "connection": asdict(status.connection), "status": report}
         )
 
-    def _tell(self, report: SyncReport) -> SyncReport:
+    def _sync_for_others(self, engine: Engine) -> None:
+        asking = asyncio.ensure_future(engine.sync())
+        asking.add_done_callback(
+            lambda done: None if done.cancelled() else self._tell(done.result())
+        )
+
+    def _tell(self, report: SyncReport) -> None:
+        """Give a report to whoever asked for a synchronisation, here or in another context."""
         self._channel.publish({"kind": "synced", "report": asdict(report)})
-        return report
+        self._answer(report)
+
+    def _answer(self, report: SyncReport) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.set_result(report)
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         kind = message.get("kind")
@@ -90,9 +105,7 @@ class Peers:
             self._connection.adopt(ConnectionState(**message["connection"]))
             self._status.change(**message["status"])
         elif kind == "synced":
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                waiter.set_result(SyncReport(**message["report"]))
+            self._answer(SyncReport(**message["report"]))
 
     def _serve(self, engine: Engine, message: Mapping[str, Any]) -> None:
         kind = message.get("kind")
@@ -101,7 +114,4 @@ class Peers:
         elif kind == "wake":
             engine.wake(urgent=message["urgent"])
         elif kind == "sync":
-            asking = asyncio.ensure_future(engine.sync())
-            asking.add_done_callback(
-                lambda done: None if done.cancelled() else self._tell(done.result()) and None
-            )
+            self._sync_for_others(engine)

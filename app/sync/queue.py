@@ -10,11 +10,10 @@ from app.core.decision import Decision
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import Entry, by_id, read_entries
 from app.core.ids import uuid7
-from app.core.outbox import claim, clear_page, remove, requeue, retry
+from app.core.outbox import clear_page, remove, retry
 from app.core.schema import OUTBOX
 from app.errors import NotFound
 from app.ports import Clock, Random, Scan, Store
-from app.protocol import MAX_ACTIONS
 from app.sync.changes import Changes
 from app.sync.handlers import Handler
 from app.sync.report import Status, StatusStore, SyncReport
@@ -110,22 +109,22 @@ class Queue:
     async def flush(self, handler: Handler | None = None) -> SyncReport:
         """Carry out everything due now by `handler`, in order, or by the handlers of the types.
 
-        An action that succeeds is gone; one that raises stays, with one attempt more.
+        An action that succeeds is gone; one that raises stays, with one attempt more, and holds
+        back the later ones of its item.
         """
-        report = SyncReport()
-        while True:
-            claimed = await self._transact(claim(self._clock.now(), MAX_ACTIONS))
-            entries = [entry for entry in claimed.entries if handler or self._runner.handles(entry)]
-            settled = await self._runner.run_all(entries, handler)
-            report = report.plus(settled)
-            if len(entries) < len(claimed.entries) or not entries:
-                await self._transact(requeue())
-                return report
+        report, after = SyncReport(), 0
+        while entries := await self.pending(after=after):
+            after = entries[-1].seq
+            now = self._clock.now()
+            due = [entry for entry in entries if entry.next_attempt_at <= now]
+            report = report.plus(await self._runner.run_all(due, handler))
+        return report
 
     async def clear(self) -> None:
         """Discard everything in the outbox."""
         while removed := await self._transact(clear_page()):
             self._announce(*removed)
+        self._wake()
 
     @property
     def count(self) -> int:

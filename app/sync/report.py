@@ -33,7 +33,11 @@ class SyncReport:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of synchronisation, for people; `last_synced` in milliseconds since the epoch."""
+    """The state of synchronisation, for people.
+
+    `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
+    milliseconds since the epoch; `last_error` says why the last synchronisation ended early.
+    """
 
     connection: ConnectionState = ConnectionState()
     syncing: bool = False
@@ -63,12 +67,16 @@ class StatusStore(Writable[Status]):
         """Set the named parts of the status."""
         self.set(replace(self.get(), **changes))
 
-    def end(self, report: SyncReport, unread: int | None) -> None:
-        """Note the end of a synchronisation."""
-        done = {} if report.error else {"last_synced": self._clock.now()}
-        if unread is not None:
-            done["unread"] = unread
-        self.change(syncing=False, last_error=report.error, **done)
+    def end(self, report: SyncReport, arrived: int) -> None:
+        """Note the end of a synchronisation that `arrived` messages of others came with."""
+        now = self.get()
+        last_synced = now.last_synced if report.error else self._clock.now()
+        unread = now.unread + arrived
+        self.change(syncing=False, last_error=report.error, last_synced=last_synced, unread=unread)
+
+    def mark_read(self) -> None:
+        """Note that a person has seen what arrived."""
+        self.change(unread=0)
 
     async def recount(self) -> None:
         """Read the outbox's counts anew."""

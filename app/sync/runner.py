@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from app.core.backoff import Backoff
-from app.core.entry import Entry, by_id, read_entries
-from app.core.outbox import fail_attempt, remove
+from app.core.decision import Decision
+from app.core.entry import Entry
+from app.core.outbox import claim_local, fail_attempt, remove
 from app.core.settle import Settled
+from app.errors import NotFound
 from app.ports import Clock, Random, Store
 from app.protocol import Problem
 from app.sync.changes import Changes
 from app.sync.handlers import Handler, Handlers
+from app.sync.waiting import wait_at_most
 
 MAX_ATTEMPTS = 3
 """Attempts of a handler before its action becomes `failed` (the first seed's limit)."""
+
+TIMEOUT = 60.0
+"""Seconds that a handler may take; it counts as failed then, since everything waits behind it."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,30 +47,36 @@ class Runner:
         return self._handlers.get(entry.type) is not None
 
     async def run_all(self, entries: Iterable[Entry], handler: Handler | None = None) -> Settled:
-        """Carry out claimed entries in order, by `handler` or by the one of their type."""
+        """Carry out entries in order, by `handler` or by the one of their type.
+
+        Each is claimed by itself when its turn comes: an earlier action of its item may have
+        failed in the meantime, or another context may have taken it.
+        """
         settled = Settled()
         for entry in entries:
             chosen = handler or self._handlers.get(entry.type)
-            if chosen is not None and await self._is_in_flight(entry):
+            if chosen is None:
+                continue
+            if await self._transact(claim_local(entry, self._clock.now())):
                 await self._run(entry, chosen, settled)
         return settled
 
-    async def _is_in_flight(self, entry: Entry) -> bool:
-        """An earlier action of the item may have failed in the meantime and hold this one."""
-        (found,) = await self._store.read(by_id(entry.id))
-        return any(current.state == "in_flight" for current in read_entries(found))
-
     async def _run(self, entry: Entry, handler: Handler, settled: Settled) -> None:
+        running = asyncio.ensure_future(self._handlers.run(handler, entry.parsed()))
         try:
-            await self._handlers.run(handler, entry.parsed())
+            if not await wait_at_most(self._clock, TIMEOUT, running):
+                raise TimeoutError(f"It took longer than {TIMEOUT:.0f} seconds.")
+            await running
         except Exception as error:
             _log.warning("The handler of %s failed: %r", entry.type, error)
             failed = await self.count_failure(entry, str(error) or type(error).__name__)
             settled.failed += failed.state == "failed"
             return
-        decision = remove(entry)
-        await self._store.transact(decision.queries, decision.decide)
+        finally:
+            running.cancel()
         settled.synced += 1
+        with contextlib.suppress(NotFound):  # discarded while its handler ran
+            await self._transact(remove(entry))
         self._changes.announce([(entry.collection, entry.item_id)])
 
     async def count_failure(self, entry: Entry, message: str) -> Entry:
@@ -73,6 +88,9 @@ class Runner:
             self._clock.now() + round(delay * 1000),
             MAX_ATTEMPTS,
         )
-        counted: Entry = await self._store.transact(decision.queries, decision.decide)
+        counted: Entry = await self._transact(decision)
         self._changes.announce([(entry.collection, entry.item_id)])
         return counted
+
+    async def _transact(self, decision: Decision) -> Any:
+        return await self._store.transact(decision.queries, decision.decide)

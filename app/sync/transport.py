@@ -15,6 +15,8 @@ from app.protocol import MAX_PULL_ROWS, PROTOCOL, ErrorResponse, SyncRequest, Sy
 
 SYNC_TIMEOUT = 30.0
 PROBE_TIMEOUT = 10.0
+NO_ENDPOINT = (404, 405)
+"""Answers of something that has no sync endpoint here, and so says nothing of our actions."""
 
 
 class Transport(Protocol):
@@ -69,7 +71,7 @@ def interpret(response: HttpResponse, now: int) -> SyncResponse:
     Whatever is not a Driftline answer (a captive portal's page, a proxy's error, a static host)
     counts as no answer: raises `Unreachable`. An error status of our server raises `Refused`.
     """
-    if not _is_json(response):
+    if not _is_json(response) or response.status in NO_ENDPOINT:
         not_our_server()
     if response.status != 200:
         refuse(response, now)
@@ -100,4 +102,5 @@ def not_our_server() -> NoReturn:
 
 
 def _is_json(response: HttpResponse) -> bool:
-    return response.headers.get("content-type", "").partition(";")[0] == "application/json"
+    content_type = response.headers.get("content-type", "").partition(";")[0]
+    return content_type.strip().lower() == "application/json"

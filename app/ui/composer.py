@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,9 @@ from app.ui.dom import by_test_id, on, part, set_text
 
 COUNT_FROM = MAX_TEXT - 500
 """Characters from which on the counter is shown."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Composer:
@@ -47,13 +51,21 @@ class Composer:
             await self._send(text)
         except DriftlineError as error:
             self._refuse(str(error))
+        except Exception:
+            _log.exception("A message could not be stored")
+            self._refuse("This could not be stored on this device. It was kept here: try again.")
         else:
-            if self._text.value == text:
-                self._text.value = ""
-            self._typed()
+            self._clear(text)
         finally:
             self._sending = None
         self._text.focus()
+
+    def _clear(self, text: str) -> None:
+        """Take away what was stored; what was typed behind it meanwhile stays."""
+        typed: str = self._text.value
+        if typed.startswith(text):
+            self._text.value = typed[len(text) :]
+        self._typed()
 
     def _refuse(self, reason: str) -> None:
         set_text(self._error, reason)

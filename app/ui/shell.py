@@ -7,7 +7,7 @@ from typing import Any
 
 from app.sync.report import Status
 from app.ui.dom import by_test_id, on, part, set_text
-from app.ui.words import connection_text, plural
+from app.ui.words import connection_text, last_synced_text, plural, trouble_text
 
 BADGES = {
     "pending-badge": ("pending", "pending", "pending"),
@@ -22,6 +22,7 @@ class Shell:
     def __init__(self, sync: Callable[[], None], update: Callable[[], None]) -> None:
         self._connection = by_test_id("connection")
         self._banner = by_test_id("offline-banner")
+        self._trouble = by_test_id("trouble")
         self._sync = by_test_id("sync-now")
         self._update = by_test_id("update")
         self._badges = {name: by_test_id(name) for name in BADGES}
@@ -38,6 +39,8 @@ class Shell:
         if self._connection.dataset.status != connection.status:
             self._connection.dataset.status = connection.status
         set_text(part(self._connection, "label"), connection_text(connection))
+        self._connection.title = last_synced_text(status.last_synced)
+        set_text(self._trouble, trouble_text(status))
         self._banner.hidden = connection.status != "disconnected"
         self._sync.setAttribute("aria-busy", "true" if status.syncing else "false")
         for name, badge in self._badges.items():

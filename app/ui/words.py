@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from app.core.view import ItemStatus
 from app.sync.connection import ConnectionState
+from app.sync.report import Status
 
 CONNECTION = {"connected": "Connected", "connecting": "Connecting…", "disconnected": "Offline"}
 NO_SERVER = "Not connected to a server"
@@ -16,6 +17,20 @@ def connection_text(state: ConnectionState) -> str:
     if state.status == "disconnected" and state.no_server:
         return NO_SERVER
     return CONNECTION[state.status]
+
+
+def trouble_text(status: Status) -> str:
+    """Return what to say where the server is there but does not take what is sent."""
+    if status.connection.status != "connected" or not status.last_error:
+        return ""
+    return f"{status.last_error} What you wrote is kept and will be sent again."
+
+
+def last_synced_text(last_synced: int | None) -> str:
+    """Return when everything was last in step with the server."""
+    if last_synced is None:
+        return "Not synced yet"
+    return f"Last synced at {clock_time(moment(last_synced))}"
 
 
 def message_status(status: ItemStatus) -> str:

@@ -114,3 +114,19 @@ def test_storage_that_refuses_keeps_the_text_and_says_so(server: Server, open_ap
     expect(app.page.locator("#composer-error")).to_contain_text("no room left")
     assert app.composer.input_value() == "precious"
     assert app.messages() == []
+
+
+def test_what_is_typed_while_a_message_is_stored_stays(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server)
+    app.page.evaluate("""() => {
+      const {transact} = window.driftlineIdb;
+      window.driftlineIdb.transact = (...work) =>
+        new Promise(resolve => setTimeout(() => resolve(transact(...work)), 300));
+    }""")
+    app.composer.click()
+    app.page.keyboard.type("first")
+    app.page.keyboard.press("Enter")
+    app.page.keyboard.type("second")
+    expect(app.composer).to_have_value("second")
+    app.page.keyboard.press("Enter")
+    app.wait_for_messages(("sent", "first"), ("sent", "second"))

@@ -132,6 +132,32 @@ def test_two_tabs_share_one_queue_and_send_once(server: Server, open_app: OpenAp
     assert server.messages() == ["one", "two"]
 
 
+def test_seven_tabs_all_send(server: Server, open_app: OpenApp) -> None:
+    tabs = [open_app(server).wait_installed()]
+    tabs += [tabs[0].another_tab() for _ in range(6)]
+    for number, tab in enumerate(tabs):
+        tab.send(f"from tab {number}")
+    tabs[-1].wait_for_statuses(*["sent"] * 7)
+    assert server.messages() == [f"from tab {number}" for number in range(7)]
+
+
+def test_server_that_takes_nothing_is_said_in_words(server: Server, open_app: OpenApp) -> None:
+    app = open_app(server).wait_for_connection("connected")
+    app.watch.allow.append("status of 503")
+    body = '{"error": {"code": "busy", "message": "The database is full.", "fields": {}}}'
+    app.page.route(
+        "**/api/sync",
+        lambda route: route.fulfill(status=503, body=body, content_type="application/json"),
+    )
+    app.send("Hello")
+    expect(app.by_test_id("trouble")).to_have_text(
+        "The database is full. What you wrote is kept and will be sent again."
+    )
+    app.page.unroute("**/api/sync")
+    app.sync_now().wait_for_messages(("sent", "Hello"))
+    expect(app.by_test_id("trouble")).to_have_text("")
+
+
 def test_enter_sends_and_shift_enter_breaks_the_line(server: Server, open_app: OpenApp) -> None:
     app = open_app(server)
     app.composer.click()

@@ -8,7 +8,9 @@ from collections import Counter
 import pytest
 
 from app.core.messages import COLLECTION, SEND, Message, compose
+from app.core.schema import METADATA
 from app.errors import Unreachable
+from app.ports import Batch, Put
 from app.protocol import MAX_ACTIONS
 from app.sync.client import Client
 from tests.fakes import HTML, Device, FakeClock, FakeNetwork, error_answer
@@ -292,3 +294,68 @@ async def test_defect_in_a_round_is_reported_and_the_loop_goes_on(
     await send(client, "hello")
     await clock.until(lambda: idle(client))
     assert server.texts() == ["hello"]
+
+
+async def test_request_that_is_at_fault_is_not_blamed_on_its_actions(
+    device: Device, clock: FakeClock, network: FakeNetwork, server: Loopback
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    put = Put(METADATA, {"key": "cursor", "value": "not one of ours"})
+    await device.store.transact([], lambda: Batch([put]))
+    await send(client, "one", "two")
+    await clock.until(lambda: idle(client))
+    assert (server.texts(), client.status.get().failed) == (["one", "two"], 0)
+    network.faults.append(error_answer(422, "invalid", {"protocol": "is not known"}))
+    await send(client, "three")
+    await clock.until(lambda: client.status.get().last_error is not None)
+    assert (client.status.get().pending, client.status.get().failed) == (1, 0)
+
+
+async def test_address_without_a_sync_endpoint_is_no_server(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.faults.extend([error_answer(404)] * 3)
+    client = await device.open()
+    await send(client, "hello")
+    await clock.until(lambda: client.connection.status == "disconnected")
+    assert client.connection.get().no_server
+    assert client.status.get().pending == 1
+
+
+async def test_poke_while_the_server_asks_for_time_does_not_hurry(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    network.faults.append(error_answer(503, **{"retry-after": "60"}))
+    await send(client, "hello")
+    await clock.settle()
+    before = len(network.requests)
+    client.wake()
+    client.poke("anything")
+    await clock.advance(59)
+    assert len(network.requests) == before
+
+
+async def test_only_the_leader_of_a_device_listens_to_the_server(
+    device: Device, clock: FakeClock
+) -> None:
+    first, second = await device.open(), await device.open()
+    await clock.until(lambda: first.connection.status == "connected")
+    assert (first.leading.get(), second.leading.get()) == (True, False)
+
+
+async def test_arrived_messages_are_unread_until_marked(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    mine = await device.open()
+    theirs = await Device(clock, network, seed=2).open()
+    for text in ("one", "two"):
+        await send(theirs, text)
+        await theirs.sync()
+        await mine.sync()
+    await mine.sync()
+    assert mine.status.get().unread == 2
+    mine.status.mark_read()
+    assert mine.status.get().unread == 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.core.messages import COLLECTION, SEND
+from app.core.schema import ROWS
 from app.errors import InvalidInput, NotFound, Rejected, StorageError
+from app.ports import Get
 from app.protocol import MAX_ACTION_BYTES, Action
 from app.sync.client import Client
 from app.sync.runner import MAX_ATTEMPTS
@@ -209,3 +213,116 @@ async def test_action_that_the_server_would_refuse_is_refused_at_once(device: De
     with pytest.raises(InvalidInput):
         await client.queue.add("call", {"text": "\ud800"})
     assert await client.queue.pending() == []
+
+
+async def test_flush_passes_over_any_number_of_actions_that_no_handler_takes(
+    device: Device,
+) -> None:
+    client = await device.open(run=False)
+    for _ in range(120):
+        await client.queue.add("other")
+    await client.queue.add("call")
+    handled: list[str] = []
+    client.handler("call")(lambda action: handled.append(action.type))
+    assert (await client.queue.flush()).synced == 1
+    assert handled == ["call"]
+    assert {entry.state for entry in await client.queue.pending(200)} == {"pending"}
+
+
+async def test_action_whose_context_died_in_its_handler_is_carried_out_later(
+    device: Device, clock: FakeClock
+) -> None:
+    leader = await device.open()
+    await clock.until(lambda: leader.connection.status == "connected")
+    dying = await device.open(run=False)
+    await dying.queue.add("call")
+    stuck = asyncio.ensure_future(dying.queue.flush(lambda _action: asyncio.Event().wait()))
+    await clock.settle()
+    stuck.cancel()
+    handled: list[str] = []
+    leader.handler("call")(lambda action: handled.append(action.type))
+    await clock.advance(150)
+    assert handled == ["call"]
+
+
+async def test_handler_and_server_actions_of_an_item_keep_their_order(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open(run=False)
+    order: list[str] = []
+
+    @client.handler("call")
+    def call(_action: Action) -> None:
+        order.append("call" if not network.pushed() else "call after push")
+        if len(order) == 1:
+            raise OSError("Busy.")
+
+    await client.queue.add("call", collection="things", item_id="a")
+    await client.queue.add("create", {"n": 1}, collection="things", item_id="a")
+    running = asyncio.ensure_future(client.run())
+    await clock.until(lambda: client.queue.count == 0 and bool(network.pushed()))
+    running.cancel()
+    assert order == ["call", "call"]
+
+
+async def test_action_discarded_while_its_handler_runs_is_no_defect(
+    device: Device, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await device.open()
+
+    @client.handler("call")
+    async def call(action: Action) -> None:
+        await client.queue.remove(action.id)
+
+    await client.queue.add("call")
+    await clock.until(lambda: client.queue.count == 0)
+    await clock.advance(5)
+    assert client.status.get().last_error is None
+    assert "defect" not in caplog.text
+
+
+async def test_handler_that_never_ends_counts_as_failed(device: Device, clock: FakeClock) -> None:
+    client = await device.open()
+
+    @client.handler("call")
+    async def call(_action: Action) -> None:
+        await asyncio.Event().wait()
+
+    action_id = await client.queue.add("call")
+    await clock.until(lambda: client.status.get().failed == 1)
+    error = (await client.queue.get(action_id)).error
+    assert error is not None
+    assert "longer than 60 seconds" in error.message
+
+
+async def test_retry_of_what_has_not_failed_is_refused(device: Device, clock: FakeClock) -> None:
+    client = await device.open()
+    await client.queue.add("unknown", collection="things", item_id="a")
+    await clock.until(lambda: client.status.get().failed == 1)
+    blocked = await client.queue.add("create", {"n": 1}, collection="things", item_id="a")
+    with pytest.raises(InvalidInput, match="has not failed"):
+        await client.queue.retry(blocked)
+    with pytest.raises(InvalidInput, match="not being tried"):
+        await client.queue.increment_retry(blocked)
+    assert (await client.queue.get(blocked)).state == "blocked"
+
+
+async def test_retry_after_a_conflict_is_based_on_what_the_server_has_now(
+    clock: FakeClock, network: FakeNetwork
+) -> None:
+    mine, theirs = Device(clock, network, seed=1), Device(clock, network, seed=2)
+    client, other = await mine.open(), await theirs.open()
+    await client.queue.add("create", {"n": 1}, collection="things", item_id="a")
+    await clock.until(lambda: client.queue.count == 0)
+    await other.sync()
+    await other.queue.add("update", {"n": 2}, collection="things", item_id="a")
+    await clock.until(lambda: other.queue.count == 0)
+    conflicting = await client.queue.add("update", {"n": 3}, collection="things", item_id="a")
+    await client.queue.add("update", {"m": 4}, collection="things", item_id="a")
+    await clock.until(lambda: client.status.get().conflicts == 1)
+    await client.queue.retry(conflicting)
+    await clock.until(lambda: client.queue.count == 0)
+    (row,) = await mine.store.read(Get(ROWS, ["things", "a"]))
+    assert row["data"] == {"n": 3, "m": 4}
+    await mine.kill()
+    await theirs.kill()

@@ -1,0 +1,13 @@
+"""The registry with everything in it: import it from here, in the browser and on the server alike.
+
+A module of your own that declares a collection or action types is named here, once.
+"""
+
+from __future__ import annotations
+
+from app.core import messages
+from app.core.actions import registry
+
+MODULES = (messages,)
+
+__all__ = ["MODULES", "registry"]
