@@ -27,6 +27,11 @@ class Settled:
     conflicts: int = 0
     changed: set[tuple[str, str]] = field(default_factory=set)
 
+    @property
+    def progressed(self) -> bool:
+        """Whether any action got a verdict."""
+        return bool(self.synced or self.failed or self.conflicts)
+
 
 def settle(
     entries: Sequence[Entry], response: SyncResponse, asked_cursor: str | None, now: int

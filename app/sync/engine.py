@@ -25,6 +25,8 @@ from app.sync.waiting import Rest, Waking, wait_at_most
 FAILURES_TO_OFFLINE = 3
 SILENCE = 10.0
 """Seconds without an answer after which the connection counts as lost; the request goes on."""
+PAUSE = 1.0
+"""Seconds to rest at least after a synchronisation that settled nothing."""
 POLL = 60.0
 """Seconds between pulls where nothing else wakes the engine."""
 VERDICT_STATUSES = frozenset({400, 403, 404, 410, 413, 422})
@@ -117,7 +119,8 @@ class Engine:
         report, rest = SyncReport(), Rest(POLL, urgent_only=False)
         try:
             report = await self._synchronise()
-            rest = Rest(await self._seconds_to_next(), urgent_only=False)
+            seconds = await self._seconds_to_next()
+            rest = Rest(seconds if report.progressed else max(seconds, PAUSE), urgent_only=False)
         except Unreachable as error:
             report, rest = SyncReport(error=str(error)), self._lost(error)
         except Refused as error:
@@ -172,7 +175,7 @@ class Engine:
         self._batch = min(MAX_ACTIONS, self._batch * 2)
         settled.synced += ran.synced
         settled.failed += ran.failed
-        return settled, response.has_more or full
+        return settled, response.has_more or (full and settled.progressed)
 
     async def _requeue(self) -> None:
         await self._transact(requeue())

@@ -21,6 +21,11 @@ class SyncReport:
     conflicts: int = 0
     error: str | None = None
 
+    @property
+    def progressed(self) -> bool:
+        """Whether any action got a verdict."""
+        return bool(self.synced or self.failed or self.conflicts)
+
     def plus(self, settled: Settled) -> SyncReport:
         """Return this report with the outcome of one more answer."""
         return replace(

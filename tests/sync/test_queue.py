@@ -245,6 +245,24 @@ async def test_action_whose_context_died_in_its_handler_is_carried_out_later(
     assert handled == ["call"]
 
 
+async def test_action_that_cannot_be_claimed_makes_no_stream_of_requests(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    leader = await device.open()
+    await clock.until(lambda: leader.connection.status == "connected")
+    leader.handler("call")(lambda _action: None)
+    dying = await device.open(run=False)
+    await dying.queue.add("call", collection="things", item_id="a")
+    stuck = asyncio.ensure_future(dying.queue.flush(lambda _action: asyncio.Event().wait()))
+    await clock.settle()
+    stuck.cancel()
+    await dying.queue.add("call", collection="things", item_id="a")
+    before = len(network.requests)
+    await clock.advance(30)
+    assert len(network.requests) - before <= 31
+    await clock.until(lambda: leader.queue.count == 0)
+
+
 async def test_handler_and_server_actions_of_an_item_keep_their_order(
     device: Device, clock: FakeClock, network: FakeNetwork
 ) -> None:
