@@ -98,7 +98,7 @@ def _entry(
         collection=draft.collection,
         item_id=draft.item_id,
         state="blocked" if held else "pending",
-        next_attempt_at=max((entry.next_attempt_at for entry in waiting), default=0),
+        next_attempt_at=max((entry.waits_until for entry in waiting), default=0),
         base=row.data if row else None,
         action=text,
     )

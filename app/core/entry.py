@@ -45,6 +45,11 @@ class Entry(Wire):
         """Return the action that the entry holds."""
         return Action.model_validate_json(self.action)
 
+    @property
+    def waits_until(self) -> int:
+        """When it is due, in milliseconds; a claim's expiry is no reason for others to wait."""
+        return self.next_attempt_at if self.state == "pending" else 0
+
     def rewritten(self, **changes: Any) -> Entry:
         """Return this entry with `changes` made to its action."""
         action = self.parsed().model_copy(update=changes)

@@ -173,7 +173,7 @@ def hold(later: Iterable[Entry], head: Entry) -> list[Put]:
     if head.state in HOLDING:
         return [entry.put(state="blocked") for entry in later if entry.state in UNSENT]
     return [
-        entry.put(state="pending", next_attempt_at=max(head.next_attempt_at, entry.next_attempt_at))
+        entry.put(state="pending", next_attempt_at=max(head.next_attempt_at, entry.waits_until))
         for entry in later
         if entry.state in UNSENT
     ]

@@ -135,6 +135,17 @@ async def test_waiting_entry_holds_back_the_later_ones_of_its_item() -> None:
     assert [entry.id for entry in later.entries] == ["one", "two", "three"]
 
 
+async def test_what_joins_an_item_in_flight_is_due_as_soon_as_that_is_settled() -> None:
+    store = new_store()
+    await add(store, "one")
+    claimed = await run(store, claim(NOW, 10))
+    await add(store, "two")
+    await run(
+        store, settle(claimed.entries, answer(Result(id="one", verdict="applied")), None, NOW)
+    )
+    assert [entry.id for entry in (await run(store, claim(NOW, 10))).entries] == ["two"]
+
+
 async def test_entry_without_a_verdict_in_the_answer_is_pending_again() -> None:
     store = new_store()
     await add(store, "one")
