@@ -1,7 +1,7 @@
 """Runs inside the shipped interpreter: what pytest needs there to run the project's tests.
 
 Called by run.mjs. The event loop is the browser's (Pyodide's WebLoop), which runs always and
-cannot be entered the usual way; the server is the real one, in the process that started Node.
+cannot be entered the usual way; the server is the real one, in a process beside it (server.py).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ const shipped = pathToFileURL(`${project}/runtime/dist/pyodide/`);
 // A page's fetch reads what the page was served from; Node's own reads no files.
 globalThis.fetch = async (url) => new Response(readFileSync(new URL(url)));
 
-// Asks the process that started this one, and waits: one line of JSON there, one line back.
+// Asks the server beside this process (server.py), and waits: one line of JSON there, one line back.
 globalThis.askServer = (line) => {
   writeSync(Number(questions), `${line}\n`);
   const chunks = [];
