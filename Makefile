@@ -17,8 +17,7 @@ help: ## List the verbs
 
 setup: $(DEV) $(PYODIDE) runtime ## Make .venv, install what is pinned, build the browser runtime
 
-run: $(RUN) ## Serve Driftline on http://127.0.0.1:8000
-	@$(PY) -m runtime.build
+run: runtime ## Serve Driftline on http://127.0.0.1:8000
 	@exec $(PY) serve.py
 
 test: setup chromium check ## Run every check and every test (TESTS=path, ARGS="-k word")
@@ -32,7 +31,7 @@ check: $(DEV) ## Check format, lint and types
 bench: setup chromium ## Print the benchmarks
 	@$(PY) -m bench
 
-build: $(RUN) runtime ## Write the static site to dist/
+build: runtime ## Write the static site to dist/
 	@$(PY) serve.py build
 
 runtime: | $(RUN) ## Build runtime/dist, what the page loads of others' work
