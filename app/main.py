@@ -27,8 +27,10 @@ from app.ui.messages import MessagesView
 from app.ui.shell import Shell
 
 DATABASE = "driftline"
+FIRST = 30
+"""Messages drawn before the page takes input: more than any screen shows."""
 PAGE = 100
-"""Messages shown at first, and added each time older ones are asked for."""
+"""Messages shown soon after, and added each time older ones are asked for."""
 
 _log = logging.getLogger(__name__)
 _tasks: set[asyncio.Future[Any]] = set()
@@ -72,7 +74,7 @@ class App:
     async def start(self) -> None:
         """Show what is on the device, take input, and begin to synchronise."""
         await self._client.start()
-        await self._messages.load(self._shown)
+        await self._messages.load(FIRST)
         self._client.status.subscribe(self._render)
         self._messages.subscribe(self._view.render)
         self._shell.enable()
@@ -81,6 +83,7 @@ class App:
         watch_network(self._wake, self._client.connection.set_disconnected)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
+        spawn(self._messages.load(self._shown))
         spawn(self._client.run())
         spawn(self._updates.watch())
 

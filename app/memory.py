@@ -34,6 +34,12 @@ class MemoryStore:
     def __init__(self, upgrades: Sequence[Upgrade]) -> None:
         self._definitions = {store.name: store for step in upgrades for store in step.stores}
         self._values: dict[str, dict[Any, str]] = {name: {} for name in self._definitions}
+        self._unique: dict[tuple[str, str], dict[Any, Any]] = {
+            (store.name, index.name): {}
+            for store in self._definitions.values()
+            for index in store.indexes
+            if index.unique
+        }
 
     async def read(self, *queries: Query) -> list[Any]:
         await asyncio.sleep(0)
@@ -47,25 +53,45 @@ class MemoryStore:
         return batch.result
 
     def _commit(self, batch: Batch) -> None:
-        changed = {name: dict(values) for name, values in self._values.items()}
+        """Apply all writes of the batch, or none where one is refused."""
+        values = {name: dict(kept) for name, kept in self._values.items()}
+        unique = {name: dict(kept) for name, kept in self._unique.items()}
         for write in batch.writes:
             if isinstance(write, Delete):
-                changed[write.store].pop(_sortable(write.key), None)
+                self._forget(values, unique, write.store, _sortable(write.key))
             else:
-                self._put(changed, write)
-        self._values = changed
+                self._put(values, unique, write)
+        self._values, self._unique = values, unique
 
-    def _put(self, values: dict[str, dict[Any, str]], write: Put) -> None:
+    def _put(
+        self,
+        values: dict[str, dict[Any, str]],
+        unique: dict[tuple[str, str], dict[Any, Any]],
+        write: Put,
+    ) -> None:
         definition = self._definitions[write.store]
         key = _sortable(_key_of(write.value, definition.key_path))
+        self._forget(values, unique, write.store, key)
         for index in definition.indexes:
-            if not index.unique:
-                continue
-            wanted = _key_of(write.value, index.key_path)
-            for other, text in values[write.store].items():
-                if other != key and _key_of(json.loads(text), index.key_path) == wanted:
+            if index.unique:
+                taken = unique[write.store, index.name]
+                if taken.setdefault(_sortable(_key_of(write.value, index.key_path)), key) != key:
                     raise StorageError(f"Another value has the same {index.name}.")
         values[write.store][key] = json.dumps(write.value)
+
+    def _forget(
+        self,
+        values: dict[str, dict[Any, str]],
+        unique: dict[tuple[str, str], dict[Any, Any]],
+        store: str,
+        key: Any,
+    ) -> None:
+        text = values[store].pop(key, None)
+        if text is None:
+            return
+        for index in self._definitions[store].indexes:
+            if index.unique:
+                del unique[store, index.name][_sortable(_key_of(json.loads(text), index.key_path))]
 
     def _answer(self, query: Query) -> Any:
         if isinstance(query, Get):

@@ -62,9 +62,12 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
 
 
 class Wire(BaseModel):
-    """Base of all messages: immutable, and tolerant of fields that a newer peer may add."""
+    """Base of all messages: immutable, and tolerant of fields that a newer peer may add.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Validators are built at first use: a start of the page needs only some of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Action(Wire):

@@ -6,7 +6,6 @@ it can be cached for good; all else is asked for anew each time and answered by 
 
 from __future__ import annotations
 
-import html
 import logging
 import mimetypes
 import re
@@ -19,11 +18,17 @@ from pathlib import Path
 from app.errors import DriftlineError
 from runtime.app_bundle import BUNDLE, is_fresh
 from runtime.paths import NOT_LOADED, all_files
+from server.page import with_api_url, with_config, with_icons, with_preload
 
 logger = logging.getLogger(__name__)
 
 DIST_PREFIX = "runtime/dist/"
 SHELL = ("index.html", "pyscript.toml", "manifest.json", "sw.js")
+ON_REQUEST = ("sw.js", "pyscript.toml")
+"""What the page does not load by itself: the worker's script, and the configuration, which the
+build writes into the page."""
+NOT_BY_THE_PAGE = ("workbox/", "pyscript/toml-", "icons.svg")
+"""What others load of the runtime: the worker its imports, a page that was not built the rest."""
 _REWRITTEN = (".html", ".toml", ".json", ".js", ".css")
 _TYPES = {
     ".js": "text/javascript",
@@ -37,7 +42,6 @@ _TYPES = {
     ".svg": "image/svg+xml",
     "manifest.json": "application/manifest+json",
 }
-_API_META = re.compile(r'(<meta\s+name="driftline-api"\s+content=")[^"]*(")')
 _FILES_TABLE = re.compile(r"^\[files\]\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -86,16 +90,17 @@ def collect_site(root: Path, api_url: str = "./api") -> Site:
     prefix = f"runtime/{_content_hash(runtime)}/"
     site = {prefix + name: _runtime_file(name, body) for name, body in runtime.items()}
     texts = {name: _rewritten(root, name, prefix) for name in _own_files(root)}
-    texts["index.html"] = _with_api_url(texts["index.html"], api_url)
     if bundled:
         body = (dist / BUNDLE).read_bytes()
         url = f"{prefix}app-{_content_hash({BUNDLE: body})}.zip"
         site[url] = SiteFile(body, content_type(url), versioned=True)
         texts["pyscript.toml"] = _with_bundle(texts["pyscript.toml"], url)
+        texts["index.html"] = with_preload(texts["index.html"].decode(), url).encode()
     else:
         texts |= {name: (root / name).read_bytes() for name in _sources(root)}
+    texts["index.html"] = _page(texts, runtime["icons.svg"], api_url)
     for name, body in texts.items():
-        site[name] = SiteFile(body, content_type(name), precached=name != "sw.js")
+        site[name] = SiteFile(body, content_type(name), precached=name not in ON_REQUEST)
     mode = "bundle" if bundled else "source (the bundle is not of these sources)"
     logger.info("site mode=%s files=%d", mode, len(site))
     return site
@@ -134,8 +139,7 @@ def _content_hash(files: Mapping[str, bytes]) -> str:
 
 
 def _runtime_file(name: str, body: bytes) -> SiteFile:
-    # What the worker imports is kept by the browser together with the worker itself.
-    precached = name not in NOT_LOADED and not name.startswith("workbox/")
+    precached = name not in NOT_LOADED and not name.startswith(NOT_BY_THE_PAGE)
     return SiteFile(body, content_type(name), versioned=True, precached=precached)
 
 
@@ -146,12 +150,10 @@ def _rewritten(root: Path, name: str, prefix: str) -> bytes:
     return body
 
 
-def _with_api_url(page: bytes, api_url: str) -> bytes:
-    shown = html.escape(api_url)
-    text, count = _API_META.subn(lambda match: match[1] + shown + match[2], page.decode())
-    if count != 1:
-        raise SiteError('index.html needs one <meta name="driftline-api" content="…">.')
-    return text.encode()
+def _page(texts: Mapping[str, bytes], icons: bytes, api_url: str) -> bytes:
+    page = with_api_url(texts["index.html"].decode(), api_url)
+    page = with_config(page, texts["pyscript.toml"].decode())
+    return with_icons(page, icons.decode()).encode()
 
 
 def _with_bundle(config: bytes, url: str) -> bytes:

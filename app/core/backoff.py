@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,9 @@ def parse_retry_after(value: str | None, now: int) -> float | None:
         return None
     if value.strip().isdigit():
         return float(value)
+    # Rarely needed, and too heavy an import for every start of the page.
+    from email.utils import parsedate_to_datetime
+
     try:
         date = parsedate_to_datetime(value)
     except ValueError:

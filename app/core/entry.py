@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from app.core.schema import BY_DUE, BY_ID, BY_ITEM, OUTBOX
 from app.ports import Count as CountQuery
@@ -60,12 +60,9 @@ class Entry(Wire):
         return Put(OUTBOX, self.model_copy(update=changes).model_dump(mode="json"))
 
 
-_entries = TypeAdapter(list[Entry])
-
-
 def read_entries(values: Iterable[dict[str, Any]]) -> list[Entry]:
     """Return stored values as entries, ordered by `seq`."""
-    return sorted(_entries.validate_python(list(values)), key=lambda entry: entry.seq)
+    return sorted(map(Entry.model_validate, values), key=lambda entry: entry.seq)
 
 
 def by_item(collection: str, item_id: str) -> Scan:

@@ -7,6 +7,7 @@ IndexedDB inside the page, so it imports nothing but the app.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -186,5 +187,5 @@ async def thousands_of_writes_fit_one_batch(store: Store, _reopen: Reopen) -> No
 ALL: list[Case] = [
     value
     for value in list(globals().values())
-    if asyncio.iscoroutinefunction(value) and value.__name__ not in {"put", "raises", "seqs"}
+    if inspect.iscoroutinefunction(value) and value.__name__ not in {"put", "raises", "seqs"}
 ]

@@ -8,8 +8,10 @@ from runtime.app_bundle import sources_digest
 
 FILES: dict[str, str | bytes] = {
     "index.html": (
-        '<meta name="driftline-api" content="./api">\n'
-        '<script src="./runtime/dist/pyscript/core.js"></script>\n'
+        '<head><meta name="driftline-api" content="./api"></head>\n'
+        '<body><script src="./runtime/dist/pyscript/core.js"></script>\n'
+        '<svg><use href="./runtime/dist/icons.svg#check"></use></svg>\n'
+        '<script type="py" config="./pyscript.toml"></script></body>\n'
     ),
     "pyscript.toml": (
         'interpreter = "./runtime/dist/pyodide/boot.mjs"\n\n'
@@ -28,7 +30,7 @@ FILES: dict[str, str | bytes] = {
     "runtime/dist/pyodide/pyodide.asm.wasm": b"\0asm" + bytes(300_000),
     "runtime/dist/workbox/workbox-core.js": "// workbox",
     "runtime/dist/pico.min.css": "",
-    "runtime/dist/icons.svg": "<svg/>",
+    "runtime/dist/icons.svg": '<svg xmlns="x"><symbol id="check"></symbol></svg>',
     "runtime/dist/app.zip": b"PK",
     "runtime/dist/THIRD-PARTY.txt": "Licences",
 }

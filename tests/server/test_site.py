@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from app.errors import DriftlineError
 from server.precache import MANIFEST, precache_entries, with_manifest
 from server.site import Site, SiteError, collect_site
 from tests.server.fake_site import make_tree
@@ -63,6 +65,26 @@ def test_stale_bundle_falls_back_to_the_sources(tmp_path: Path) -> None:
     assert [url for url in site if url.endswith(".py")] == ["app/__init__.py", "app/main.py"]
     assert '"./app/main.py"' in text(site, "pyscript.toml")
     assert not [url for url in site if url.endswith(".zip")]
+
+
+def test_page_holds_its_configuration_and_its_icons(tmp_path: Path) -> None:
+    site = collect_site(make_tree(tmp_path))
+    page = text(site, "index.html")
+    attribute = re.search(r"config='([^']*)'", page)
+    assert attribute is not None
+    assert json.loads(attribute[1]) == tomllib.loads(text(site, "pyscript.toml"))
+    assert '<symbol id="icon-check">' in page
+    assert '<use href="#icon-check">' in page
+    (bundle,) = [url for url in site if url.endswith(".zip")]
+    assert f'<link rel="preload" as="fetch" crossorigin href="./{bundle}">\n  </head>' in page
+
+
+@pytest.mark.parametrize("missing", ['config="./pyscript.toml"', "<body>", "</head>"])
+def test_page_that_the_build_cannot_fill_in_is_refused(tmp_path: Path, missing: str) -> None:
+    page = make_tree(tmp_path) / "index.html"
+    page.write_text(page.read_text().replace(missing, ""))
+    with pytest.raises(DriftlineError, match="index.html needs"):
+        collect_site(tmp_path)
 
 
 def test_page_is_told_its_api_and_nothing_can_break_out_of_the_attribute(tmp_path: Path) -> None:
