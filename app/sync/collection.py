@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +22,7 @@ from app.sync.queue import Queue
 from app.sync.stores import Unsubscribe, Writable
 
 M = TypeVar("M", bound=BaseModel)
+BY_ORDER = attrgetter("order")
 
 _log = logging.getLogger(__name__)
 
@@ -206,7 +208,7 @@ class Collection(Generic[M]):
         return Shown(item.id, value, item.status, item.order, item.error, item.action_id)
 
     def _publish(self) -> None:
-        items = tuple(sorted(self._shown.values(), key=lambda shown: shown.order))
+        items = tuple(sorted(self._shown.values(), key=BY_ORDER))
         self._view.set(View(items, self._has_more, loaded=True))
 
     def _project(self, item_id: str, row: Any, entries: list[Entry]) -> Item:

@@ -23,8 +23,11 @@ from app.sync.transport import Transport, render_request
 from app.sync.waiting import Rest, Waking, wait_at_most
 
 FAILURES_TO_OFFLINE = 3
-SILENCE = 10.0
+SILENCE = 9.5
 """Seconds without an answer after which the connection counts as lost; the request goes on."""
+DEBOUNCE = 0.03
+"""Seconds between a wake and the request: the page paints what was written, and what is written in
+one go is sent in one request."""
 PAUSE = 1.0
 """Seconds to rest at least after a synchronisation that settled nothing."""
 POLL = 60.0
@@ -108,7 +111,8 @@ class Engine:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            await self._waking.rest(await self._attempt())
+            if await self._waking.rest(await self._attempt()) == "woken":
+                await self._waking.rest(Rest(DEBOUNCE))
 
     async def _attempt(self) -> Rest:
         """Synchronise once; whatever goes wrong ends in a rest, never in the end of the loop."""

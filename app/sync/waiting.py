@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from app.ports import Clock
 
@@ -46,11 +46,14 @@ class Waking:
         self._woken.clear()
         self._urged.clear()
 
-    async def rest(self, rest: Rest) -> None:
-        """Return when the time is over, or at a wake that `rest` listens to."""
+    async def rest(self, rest: Rest) -> Literal["over", "woken", "urged"]:
+        """Return when the time is over, or at a wake that `rest` listens to; tells which."""
         event = self._urged if rest.urgent_only else self._woken
         heard = asyncio.ensure_future(event.wait())
         try:
-            await wait_at_most(self._clock, rest.seconds, heard)
+            woken = await wait_at_most(self._clock, rest.seconds, heard)
         finally:
             heard.cancel()
+        if self._urged.is_set():
+            return "urged"
+        return "woken" if woken else "over"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +20,6 @@ class Drawn:
     element: Any
     shown: Shown[Message]
     day: date
-    offline: bool
 
 
 class MessagesView:
@@ -39,6 +38,8 @@ class MessagesView:
         self._drawn: dict[str, Drawn] = {}
         self._headings: dict[str, Any] = {}
         self._order: list[str] = []
+        self._starts: list[int] = []
+        self._days: list[date] = []
         self._view: View[Message] = View()
         self._offline = False
         self._verbs = {"retry": retry, "discard": discard}
@@ -47,17 +48,21 @@ class MessagesView:
 
     def set_offline(self, offline: bool) -> None:
         """Say whether what is pending is being sent now or waits for the network."""
-        if offline != self._offline:
-            self._offline = offline
-            self.render(self._view)
+        if offline == self._offline:
+            return
+        self._offline = offline
+        for drawn in self._drawn.values():
+            if drawn.shown.status == "pending":
+                self._fill(drawn)
 
     def render(self, view: View[Message]) -> None:
-        """Make the document show `view`."""
+        """Make the document show `view`; what begins as it did before is not looked at."""
         if not view.loaded:
             return
-        for shown in view.items:
+        kept = _common(self._view.items, view.items)
+        for shown in view.items[kept:]:
             self._draw(shown)
-        self._sequence(view)
+        self._sequence(view, kept)
         self._view = view
         self._empty.hidden = bool(view.items)
         self._older.hidden = not view.has_more
@@ -73,8 +78,6 @@ class MessagesView:
         elif drawn.shown is not shown:
             drawn.shown = shown
             self._fill(drawn)
-        elif shown.status == "pending" and drawn.offline != self._offline:
-            self._fill(drawn)
 
     def _fresh(self, shown: Shown[Message]) -> Drawn:
         sent_at = moment(shown.value.sent_at)
@@ -84,14 +87,13 @@ class MessagesView:
         time = part(element, "time")
         time.textContent = clock_time(sent_at)
         time.setAttribute("datetime", sent_at.isoformat(timespec="seconds"))
-        drawn = Drawn(element, shown, sent_at.date(), self._offline)
+        drawn = Drawn(element, shown, sent_at.date())
         self._fill(drawn)
         return drawn
 
     def _fill(self, drawn: Drawn) -> None:
         """Write what can change: the state and its reason."""
         shown, element = drawn.shown, drawn.element
-        drawn.offline = self._offline
         status = message_status(shown.status)
         element.dataset.status = status
         set_text(part(element, "state"), state_text(status, offline=self._offline))
@@ -99,25 +101,35 @@ class MessagesView:
             reason = shown.error.message if shown.error else "This could not be sent."
             set_text(part(element, "error"), reason)
 
-    def _sequence(self, view: View[Message]) -> None:
-        """Bring messages and day headings into order, moving only what is out of it."""
+    def _sequence(self, view: View[Message], kept: int) -> None:
+        """Bring messages and day headings into order behind the first `kept` messages."""
         today = datetime.now().astimezone().date()
+        day = self._days[kept - 1] if kept else None
+        days: list[date] = []
         order: list[str] = []
-        day: date | None = None
-        for shown in view.items:
+        starts: list[int] = []
+        first = self._starts[kept] if kept < len(self._starts) else len(self._order)
+        for shown in view.items[kept:]:
             own = self._drawn[shown.id].day
+            starts.append(first + len(order))
             if day is None or own > day:
                 day = own
                 order.append(self._heading(day, today))
+            days.append(day)
             order.append(shown.id)
-        kept = set(order)
-        for key in self._order:
-            if key not in kept:
+        self._replace(self._order[first:], order)
+        self._order[first:] = order
+        self._starts[kept:] = starts
+        self._days[kept:] = days
+
+    def _replace(self, before: list[str], order: list[str]) -> None:
+        """Bring the end of the list from one order into another, removing what is gone."""
+        remaining = set(order)
+        for key in before:
+            if key not in remaining:
                 self._element(key).remove()
                 self._drawn.pop(key, None)
-        before = [key for key in self._order if key in kept]
-        place(self._list, before, order, self._element)
-        self._order = order
+        place(self._list, [key for key in before if key in remaining], order, self._element)
 
     def _heading(self, day: date, today: date) -> str:
         key = f"day:{day}"
@@ -138,3 +150,13 @@ class MessagesView:
             action_id = self._drawn[element.dataset.id].shown.action_id
             if action_id is not None:
                 self._verbs[button.dataset.part](action_id)
+
+
+def _common(before: Sequence[object], after: Sequence[object]) -> int:
+    """Return how many entries both begin with."""
+    count = 0
+    for one, other in zip(before, after, strict=False):
+        if one is not other:
+            break
+        count += 1
+    return count

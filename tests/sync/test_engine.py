@@ -330,7 +330,7 @@ async def test_poke_while_the_server_asks_for_time_does_not_hurry(
     await clock.until(lambda: idle(client))
     network.faults.append(error_answer(503, **{"retry-after": "60"}))
     await send(client, "hello")
-    await clock.settle()
+    await clock.advance(0.1)
     before = len(network.requests)
     client.wake()
     client.poke("anything")
