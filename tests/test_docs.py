@@ -87,13 +87,13 @@ async def test_example_of_the_readme_works_offline_and_arrives(
     client: Client = await device.open()
     await run_blocks("README.md")["start"](client)
     await clock.settle()
-    assert client.status.get().pending == 6
+    assert client.status.get().pending == 4, "changes of a new item join it"
     assert "[('Water the plants', 'pending')]" in capsys.readouterr().out
     network.down = False
     await clock.until(lambda: client.status.get().count == 0)
     said = capsys.readouterr().out
     assert said.count("Ring {'number': '112'}") == 1
-    assert said.strip().splitlines()[-1] == "[('Water the plants', 'synced')]"
+    assert "[('Water the plants', 'synced')]" in said.splitlines()
     pulled = json.loads(server("POST", "/api/sync", '{"protocol": 1, "client_id": "other"}').body)
     kept = [row["data"] for row in pulled["rows"] if not row["deleted"]]
     assert kept == [{"title": "Water the plants", "done": True}]
