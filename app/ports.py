@@ -14,11 +14,15 @@ Key = str | int | list[Any]
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """An index over one or several key paths of a store's values."""
+    """An index over one or several key paths of a store's values.
+
+    With `multi_entry` the key path leads to a list, and each of its entries is a key.
+    """
 
     name: str
     key_path: str | tuple[str, ...]
     unique: bool = False
+    multi_entry: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,14 @@ class StoreDefinition:
 
 @dataclass(frozen=True)
 class Upgrade:
-    """One named step of the database's history; the list of steps only ever grows."""
+    """One named step of the database's history; the list of steps only ever grows.
+
+    It makes `stores`, and adds `indexes` to stores that earlier steps made, by their name.
+    """
 
     name: str
-    stores: tuple[StoreDefinition, ...]
+    stores: tuple[StoreDefinition, ...] = ()
+    indexes: tuple[tuple[str, IndexDefinition], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+PATIENT_AFTER = 12
+"""Failures in a row after which delays may grow past the cap, up to the late cap."""
+
 
 @dataclass(frozen=True)
 class Backoff:
-    """Delays in seconds: the ceiling doubles from `first` to `cap` with each failure."""
+    """Delays in seconds: the ceiling doubles from `first` to `cap` with each failure.
+
+    What has failed more than twelve times in a row can wait longer: from then on the ceiling
+    doubles once more, up to `late_cap`.
+    """
 
     first: float = 1.0
     cap: float = 60.0
+    late_cap: float = 900.0
 
     def ceiling(self, failures: int) -> float:
         """Return the longest delay after `failures` failures in a row (1 or more)."""
-        return float(min(self.cap, self.first * 2 ** min(failures - 1, 32)))
+        early = min(self.cap, self.first * 2 ** min(failures - 1, 32))
+        late = self.cap * 2 ** min(max(failures - PATIENT_AFTER, 0), 32)
+        return float(early if failures <= PATIENT_AFTER else min(self.late_cap, late))
 
     def delay(self, failures: int, chance: float, retry_after: float | None = None) -> float:
         """Return the delay after `failures` failures; `chance` is uniform in [0, 1).
@@ -30,6 +40,18 @@ class Backoff:
         if retry_after is not None:
             return retry_after + chance * self.first
         return self.ceiling(failures) * chance
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How the actions of a type are tried again.
+
+    `max_attempts` counts only attempts that failed for the action alone on a server that took
+    others; whatever is the network's or the server's fault is tried again for ever.
+    """
+
+    backoff: Backoff = Backoff()
+    max_attempts: int = 3
 
 
 @dataclass(frozen=True)

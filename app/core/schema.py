@@ -16,6 +16,7 @@ BY_UPDATED_AT = "collection_updated_at"
 BY_ID = "id"
 BY_DUE = "state_next_attempt_at"
 BY_ITEM = "collection_item_id"
+BY_DEPENDENCY = "depends_on"
 
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(
@@ -38,5 +39,9 @@ UPGRADES: tuple[Upgrade, ...] = (
             StoreDefinition(INBOX, "id"),
             StoreDefinition(METADATA, "key"),
         ),
+    ),
+    Upgrade(
+        "outbox_dependencies",
+        indexes=((OUTBOX, IndexDefinition(BY_DEPENDENCY, "depends_on", multi_entry=True)),),
     ),
 )
