@@ -13,20 +13,30 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from app.core.backoff import DEFAULT_RETRY, RetryPolicy
 from app.errors import NotFound, Rejected
 from app.protocol import Action
 
 Data = dict[str, Any]
 ActionFunction = Callable[[Data | None, Action], Data | None]
+Upcaster = Callable[[Data], Data]
+Coalescer = Callable[[Action, Action], Action | None]
 _F = TypeVar("_F", bound=ActionFunction)
+_U = TypeVar("_U", bound=Upcaster)
+_C = TypeVar("_C", bound=Coalescer)
 
 
 @dataclass(frozen=True)
 class ActionType:
-    """An action function and whether it must be based on the server's current version."""
+    """An action function, and how its actions are treated.
+
+    `version` is that of the data it takes; older data goes through the upcasters first.
+    """
 
     function: ActionFunction
     checks_version: bool
+    version: int
+    retry: RetryPolicy
 
 
 class Registry:
@@ -35,18 +45,71 @@ class Registry:
     def __init__(self) -> None:
         self._types: dict[str, ActionType] = {}
         self._models: dict[str, type[BaseModel]] = {}
+        self._upcasters: dict[tuple[str, int], tuple[int, Upcaster]] = {}
+        self._coalescers: dict[tuple[str, str], Coalescer] = {}
 
-    def action(self, name: str, *, checks_version: bool = False) -> Callable[[_F], _F]:
+    def action(
+        self,
+        name: str,
+        *,
+        checks_version: bool = False,
+        version: int = 1,
+        retry: RetryPolicy = DEFAULT_RETRY,
+    ) -> Callable[[_F], _F]:
         """Register the decorated function under `name`.
 
         With `checks_version` the server answers `conflict` where `base_version` is not the row's.
         """
 
         def register(function: _F) -> _F:
-            self._types[name] = ActionType(function, checks_version)
+            self._types[name] = ActionType(function, checks_version, version, retry)
             return function
 
         return register
+
+    def upcast(self, name: str, old: int, new: int) -> Callable[[_U], _U]:
+        """Register the decorated function, from a type's `old` version of data to its `new` one."""
+
+        def register(upcaster: _U) -> _U:
+            self._upcasters[name, old] = (new, upcaster)
+            return upcaster
+
+        return register
+
+    def coalesces(self, earlier: str, later: str) -> Callable[[_C], _C]:
+        """Register the decorated function to make one action of two that were not sent yet.
+
+        It gets an `earlier` and a `later` action of one item, next to each other, and returns what
+        replaces both, in the earlier one's place, or `None` where they cancel each other out.
+        """
+
+        def register(coalescer: _C) -> _C:
+            self._coalescers[earlier, later] = coalescer
+            return coalescer
+
+        return register
+
+    def coalescer(self, earlier: Action, later: Action) -> Coalescer | None:
+        """Return the function that makes one action of these two, if there is one."""
+        return self._coalescers.get((earlier.type, later.type))
+
+    def current(self, action: Action) -> Action:
+        """Return the action with its data brought up to its type's version.
+
+        Raises `NotFound` for an unknown type, `Rejected` for a version that this code does not
+        know: it was made by a newer one, or the way up was taken out too early.
+        """
+        version = self.get(action.type).version
+        while action.version != version:
+            step = self._upcasters.get((action.type, action.version))
+            if step is None:
+                raise Rejected(
+                    "unsupported_version", "This change was made by another version of the app."
+                )
+            new, upcaster = step
+            data = upcaster(dict(action.data or {}))
+            action = action.model_copy(update={"version": new, "data": data})
+        return action
 
     def declare(self, collection: str, model: type[BaseModel]) -> None:
         """Say that items of `collection` are instances of `model`."""
@@ -73,6 +136,7 @@ class Registry:
         Raises `NotFound` for an unknown type and `Rejected` where the action is refused, also
         where the result does not fit the collection's model.
         """
+        action = self.current(action)
         data = self.get(action.type).function(current, action)
         model = self._models.get(action.collection)
         if data is None or model is None:
@@ -92,25 +156,3 @@ def fields_of(error: ValidationError) -> dict[str, str]:
 
 
 registry = Registry()
-
-
-@registry.action("create")
-def create(current: Data | None, action: Action) -> Data | None:
-    """Make an item; an existing one is refused, since its content would be lost."""
-    if current is not None:
-        raise Rejected("exists", "An item with this id exists already.")
-    return dict(action.data or {})
-
-
-@registry.action("update", checks_version=True)
-def update(current: Data | None, action: Action) -> Data | None:
-    """Change the given fields of an item and leave the others as they are."""
-    if current is None:
-        raise Rejected("not_found", "The item does not exist any more.")
-    return {**current, **(action.data or {})}
-
-
-@registry.action("delete", checks_version=True)
-def delete(current: Data | None, action: Action) -> Data | None:
-    """Delete an item; deleting one that is gone already succeeds."""
-    return None

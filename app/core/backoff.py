@@ -54,6 +54,9 @@ class RetryPolicy:
     max_attempts: int = 3
 
 
+DEFAULT_RETRY = RetryPolicy()
+
+
 @dataclass(frozen=True)
 class Probe:
     """Delays in seconds between probes of a dead connection: doubling, with ±20 % of jitter."""

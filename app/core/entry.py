@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from app.core.schema import BY_DUE, BY_ID, BY_ITEM, OUTBOX
+from app.core.schema import BY_DEPENDENCY, BY_DUE, BY_ID, BY_ITEM, OUTBOX
 from app.ports import Count as CountQuery
 from app.ports import Put, Scan
 from app.protocol import MAX_SAFE_INTEGER, Action, Count, Problem, Verdict, Wire
@@ -22,9 +22,10 @@ class Entry(Wire):
     """One action in the outbox.
 
     `action` is its ready-to-send JSON. `next_attempt_at` is in milliseconds since the epoch, 0 for
-    at once; in flight, it is when the claim expires. `verdict` is the server's, where it gave one.
-    `base` is the item's data as it was confirmed when the action was made, `theirs` the server's
-    in a conflict.
+    at once; in flight, it is when the claim expires. `sent` says that it was ever claimed, so that
+    the server may know it. `verdict` is the server's, where it gave one. `base` is the item's data
+    as it was confirmed when the action was made, `theirs` the server's in a conflict. `depends_on`
+    holds the `seq` of entries, of any item, that it must not overtake.
     """
 
     seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
@@ -33,12 +34,14 @@ class Entry(Wire):
     collection: str
     item_id: str
     state: EntryState = "pending"
+    sent: bool = False
     attempts: int = 0
     next_attempt_at: Count = 0
     error: Problem | None = None
     verdict: Verdict | None = None
     base: dict[str, Any] | None = None
     theirs: dict[str, Any] | None = None
+    depends_on: tuple[int, ...] = ()
     action: str
 
     def parsed(self) -> Action:
@@ -77,6 +80,11 @@ def by_item(collection: str, item_id: str) -> Scan:
 def by_id(action_id: str) -> Scan:
     """Return the query for the entry of an action, as a list of at most one."""
     return Scan(OUTBOX, BY_ID, lower=action_id, upper=action_id)
+
+
+def by_dependency(seq: int) -> Scan:
+    """Return the query for the entries that depend on the one called `seq`."""
+    return Scan(OUTBOX, BY_DEPENDENCY, lower=seq, upper=seq)
 
 
 def due(state: EntryState, now: int = MAX_SAFE_INTEGER, limit: int | None = None) -> Scan:

@@ -66,7 +66,8 @@ def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: Fa
         result = Claim(tuple(entries), tuple(local), value_of(cursor), settled)
         leased = now + LEASE
         return Batch(
-            [entry.put(state="in_flight", next_attempt_at=leased) for entry in entries], result
+            [entry.put(state="in_flight", next_attempt_at=leased, sent=True) for entry in entries],
+            result,
         )
 
     return Decision([due("pending", now, limit), Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
@@ -79,7 +80,8 @@ def claim_local(entry: Entry, now: int) -> Decision:
         first = next(iter(read_entries(found)), None)
         if first is None or first.id != entry.id or first.state != "pending":
             return Batch(result=False)
-        return Batch([first.put(state="in_flight", next_attempt_at=now + LEASE)], True)
+        claimed = first.put(state="in_flight", next_attempt_at=now + LEASE, sent=True)
+        return Batch([claimed], True)
 
     return Decision([by_item(entry.collection, entry.item_id)], decide)
 
