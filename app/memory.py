@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from app.errors import StorageError
@@ -34,9 +33,6 @@ class MemoryStore:
 
     def __init__(self, upgrades: Sequence[Upgrade]) -> None:
         self._definitions = {store.name: store for step in upgrades for store in step.stores}
-        for name, index in (added for step in upgrades for added in step.indexes):
-            known = self._definitions[name]
-            self._definitions[name] = replace(known, indexes=(*known.indexes, index))
         self._values: dict[str, dict[Any, str]] = {name: {} for name in self._definitions}
 
     async def read(self, *queries: Query) -> list[Any]:
@@ -83,29 +79,25 @@ class MemoryStore:
         return found[: query.limit]
 
     def _within(self, query: Scan | Count) -> list[Value]:
-        keys_of = _index_keys(self._definitions[query.store], query.index)
+        definition = self._definitions[query.store]
+        path = _index_path(definition, query.index)
         keyed = []
         for key, text in self._values[query.store].items():
             value = json.loads(text)
-            for sortable in map(_sortable, keys_of(value)):
-                if query.lower is not None and sortable < _sortable(query.lower):
-                    continue
-                if query.upper is not None and sortable > _sortable(query.upper):
-                    continue
-                keyed.append((sortable, key, value))
+            sortable = _sortable(_key_of(value, path))
+            if query.lower is not None and sortable < _sortable(query.lower):
+                continue
+            if query.upper is not None and sortable > _sortable(query.upper):
+                continue
+            keyed.append((sortable, key, value))
         keyed.sort(key=lambda entry: entry[:2])
         return [value for _, _, value in keyed]
 
 
-def _index_keys(definition: StoreDefinition, name: str | None) -> Callable[[Value], list[Key]]:
-    """Return the function from a value to its keys in an index, or in the store itself."""
+def _index_path(definition: StoreDefinition, name: str | None) -> str | tuple[str, ...]:
     if name is None:
-        return lambda value: [_key_of(value, definition.key_path)]
-    index = next(index for index in definition.indexes if index.name == name)
-    if index.multi_entry and isinstance(index.key_path, str):
-        path = index.key_path
-        return lambda value: list(dict.fromkeys(value.get(path, [])))
-    return lambda value: [_key_of(value, index.key_path)]
+        return definition.key_path
+    return next(index.key_path for index in definition.indexes if index.name == name)
 
 
 def _key_of(value: Value, path: str | tuple[str, ...]) -> Key:

@@ -14,15 +14,11 @@ Key = str | int | list[Any]
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """An index over one or several key paths of a store's values.
-
-    With `multi_entry` the key path leads to a list, and each of its entries is a key.
-    """
+    """An index over one or several key paths of a store's values."""
 
     name: str
     key_path: str | tuple[str, ...]
     unique: bool = False
-    multi_entry: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,14 +32,10 @@ class StoreDefinition:
 
 @dataclass(frozen=True)
 class Upgrade:
-    """One named step of the database's history; the list of steps only ever grows.
-
-    It makes `stores`, and adds `indexes` to stores that earlier steps made, by their name.
-    """
+    """One named step of the database's history; the list of steps only ever grows."""
 
     name: str
-    stores: tuple[StoreDefinition, ...] = ()
-    indexes: tuple[tuple[str, IndexDefinition], ...] = ()
+    stores: tuple[StoreDefinition, ...]
 
 
 @dataclass(frozen=True)

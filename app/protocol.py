@@ -68,11 +68,7 @@ class Wire(BaseModel):
 
 
 class Action(Wire):
-    """A named, serialisable intention on one item of a collection.
-
-    `version` is that of the type's data. `depends_on` holds the `seq` of actions of the same
-    client, on whatever items, that must have been applied first.
-    """
+    """A named, serialisable intention on one item of a collection."""
 
     id: Id
     seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
@@ -82,7 +78,6 @@ class Action(Wire):
     item_id: Id
     data: JsonObject | None = None
     base_version: Count | None = None
-    depends_on: Annotated[tuple[Count, ...], Field(max_length=MAX_ACTIONS)] = ()
     created_at: Count
 
 

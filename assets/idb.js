@@ -53,14 +53,9 @@ export const open = (name, steps, lost) =>
     const upgrades = JSON.parse(steps);
     const request = indexedDB.open(name, upgrades.length);
     request.onupgradeneeded = ({ oldVersion }) => {
-      const addIndex = (store, { name, keyPath, unique, multiEntry }) =>
-        store.createIndex(name, keyPath, { unique, multiEntry });
-      for (const step of upgrades.slice(oldVersion)) {
-        for (const { name, keyPath, indexes } of step.stores) {
-          const store = request.result.createObjectStore(name, { keyPath });
-          for (const index of indexes) addIndex(store, index);
-        }
-        for (const index of step.indexes) addIndex(request.transaction.objectStore(index.store), index);
+      for (const { name: store, keyPath, indexes } of upgrades.slice(oldVersion).flatMap((step) => step.stores)) {
+        const created = request.result.createObjectStore(store, { keyPath });
+        for (const index of indexes) created.createIndex(index.name, index.keyPath, { unique: index.unique });
       }
     };
     request.onerror = () => reject(request.error);

@@ -15,16 +15,7 @@ from pyodide.ffi import JsException, create_proxy, to_js
 
 from app.core.schema import UPGRADES
 from app.errors import StorageClosed, StorageError, StorageFull
-from app.ports import (
-    Count,
-    Decide,
-    Delete,
-    Get,
-    IndexDefinition,
-    Query,
-    StoreDefinition,
-    Upgrade,
-)
+from app.ports import Count, Decide, Delete, Get, Query, Upgrade
 
 _log = logging.getLogger(__name__)
 
@@ -105,24 +96,25 @@ class IndexedDBStore:
 
 
 def _steps(upgrades: Sequence[Upgrade]) -> str:
-    def index(definition: IndexDefinition) -> dict[str, Any]:
+    def index(definition: Any) -> dict[str, Any]:
         return {
             "name": definition.name,
             "keyPath": definition.key_path,
             "unique": definition.unique,
-            "multiEntry": definition.multi_entry,
         }
-
-    def store(definition: StoreDefinition) -> dict[str, Any]:
-        indexes = [index(each) for each in definition.indexes]
-        return {"name": definition.name, "keyPath": definition.key_path, "indexes": indexes}
 
     return json.dumps(
         [
             {
                 "name": step.name,
-                "stores": [store(definition) for definition in step.stores],
-                "indexes": [{"store": name, **index(each)} for name, each in step.indexes],
+                "stores": [
+                    {
+                        "name": store.name,
+                        "keyPath": store.key_path,
+                        "indexes": [index(definition) for definition in store.indexes],
+                    }
+                    for store in step.stores
+                ],
             }
             for step in upgrades
         ]

@@ -126,6 +126,16 @@ class Registry:
         except KeyError:
             raise NotFound(f"There is no action type called “{name}”.") from None
 
+    def retry_policy(self, name: str) -> RetryPolicy:
+        """Return how the actions of a type are tried again, also of one that is not registered."""
+        known = self._types.get(name)
+        return known.retry if known else DEFAULT_RETRY
+
+    def version(self, name: str) -> int:
+        """Return the version of a type's data that is made now, 1 for one not registered."""
+        known = self._types.get(name)
+        return known.version if known else 1
+
     def knows(self, name: str) -> bool:
         """Tell whether an action type called `name` is registered."""
         return name in self._types

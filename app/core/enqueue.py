@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.core.actions import Data, Registry, fields_of
 from app.core.decision import Decision
-from app.core.entry import HOLDING, Entry, by_id, by_item, read_entries
+from app.core.entry import HOLDING, Entry, by_item, read_entries
 from app.core.outbox import SEQ, value_of
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.core.view import Item, project, row_of
@@ -23,10 +23,7 @@ ItemKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Draft:
-    """An action before it has its place in the outbox; `created_at` in milliseconds.
-
-    `depends_on` holds the ids of actions that must have been applied first.
-    """
+    """An action before it has its place in the outbox; `created_at` in milliseconds."""
 
     id: str
     type: str
@@ -34,7 +31,6 @@ class Draft:
     item_id: str
     data: Data | None
     created_at: int
-    depends_on: tuple[str, ...] = ()
 
     @property
     def item(self) -> ItemKey:
@@ -46,12 +42,13 @@ class Draft:
 class Enqueued:
     """The ids under which the drafts wait, in their order, and what is shown from now on.
 
-    A draft that was coalesced with an earlier action waits under that one's id; the id of one that
-    cancelled it out is that of an action which is not there any more.
+    A draft that was coalesced with an earlier action waits under that one's id; where the two
+    cancelled each other out, that id is among the `cancelled`.
     """
 
     ids: tuple[str, ...]
     items: tuple[Item, ...]
+    cancelled: frozenset[str] = frozenset()
 
 
 def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
@@ -61,26 +58,21 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
     sent. Raises `InvalidInput` or `Rejected` for an action that the server would be sure to refuse.
     """
     items = list(dict.fromkeys(draft.item for draft in drafts))
-    own = {draft.id for draft in drafts}
-    needed = list(dict.fromkeys(i for draft in drafts for i in draft.depends_on if i not in own))
-    queries: list[Query] = [SEQ, *map(by_id, needed)]
+    queries: list[Query] = [SEQ]
     for collection, item_id in items:
         queries += [Get(ROWS, [collection, item_id]), by_item(collection, item_id)]
 
     def decide(seq: dict[str, Any] | None, *found: Any) -> Batch:
         tail = _Tail(registry, value_of(seq, 0))
-        known, stored = found[: len(needed)], found[len(needed) :]
-        tail.know(entry for values in known for entry in read_entries(values))
-        for item, row, waiting in zip(items, stored[::2], stored[1::2], strict=True):
+        for item, row, waiting in zip(items, found[::2], found[1::2], strict=True):
             tail.rows[item] = row_of(row)
             tail.waiting[item] = read_entries(waiting)
-            tail.know(tail.waiting[item])
         ids = tuple(tail.add(draft) for draft in drafts)
         shown = tuple(
             project(*item, tail.rows[item], tail.waiting[item], registry) for item in items
         )
         last = Put(METADATA, {"key": "seq", "value": tail.seq})
-        return Batch([*tail.writes.values(), last], Enqueued(ids, shown))
+        return Batch([*tail.writes.values(), last], Enqueued(ids, shown, frozenset(tail.cancelled)))
 
     return Decision(queries, decide)
 
@@ -93,16 +85,13 @@ class _Tail:
     seq: int
     rows: dict[ItemKey, Row | None] = field(default_factory=dict)
     waiting: dict[ItemKey, list[Entry]] = field(default_factory=dict)
-    by_id: dict[str, Entry] = field(default_factory=dict)
     writes: dict[int, Put | Delete] = field(default_factory=dict)
-
-    def know(self, entries: Iterable[Entry]) -> None:
-        self.by_id |= {entry.id: entry for entry in entries}
+    cancelled: set[str] = field(default_factory=set)
 
     def add(self, draft: Draft) -> str:
         """Add one action and return the id under which it waits."""
         row, waiting = self.rows[draft.item], self.waiting[draft.item]
-        action = _action(draft, self.seq + 1, row, self._seqs_of(draft), self.registry)
+        action = _action(draft, self.seq + 1, row, self.registry)
         if self.registry.knows(draft.type):
             shown = project(*draft.item, row, waiting, self.registry)
             self.registry.apply(shown.data, action)
@@ -110,27 +99,26 @@ class _Tail:
         if joined is not None:
             return joined
         self.seq += 1
-        held = self._ahead(action, waiting)
+        held = any(entry.state in (*HOLDING, "blocked") for entry in waiting)
         entry = Entry(
             seq=self.seq,
             id=draft.id,
             type=draft.type,
             collection=draft.collection,
             item_id=draft.item_id,
-            state="blocked" if any(e.state in (*HOLDING, "blocked") for e in held) else "pending",
-            next_attempt_at=max((e.waits_until for e in held), default=0),
+            state="blocked" if held else "pending",
+            next_attempt_at=max((entry.waits_until for entry in waiting), default=0),
             base=row.data if row else None,
-            depends_on=action.depends_on,
             action=action.model_dump_json(),
         )
-        self._write(entry)
+        self.writes[entry.seq] = entry.put()
         waiting.append(entry)
         return entry.id
 
     def _join(self, waiting: list[Entry], action: Action) -> str | None:
         """Make one action of the last one and this one, if that may be; returns its id."""
         last = waiting[-1] if waiting else None
-        if last is None or last.state != "pending" or last.sent or action.depends_on:
+        if last is None or last.state != "pending" or last.sent:
             return None
         earlier = last.parsed()
         coalescer = self.registry.coalescer(earlier, action)
@@ -139,43 +127,28 @@ class _Tail:
         merged = coalescer(earlier, action)
         if merged is None:
             waiting.pop()
+            self.cancelled.add(last.id)
             self.writes[last.seq] = Delete(OUTBOX, last.seq)
             return last.id
         text = merged.model_dump_json()
         if len(text.encode()) > MAX_ACTION_BYTES:
             return None
         waiting[-1] = last.model_copy(update={"type": merged.type, "action": text})
-        self._write(waiting[-1])
+        self.writes[last.seq] = waiting[-1].put()
         return last.id
 
-    def _seqs_of(self, draft: Draft) -> tuple[int, ...]:
-        """Return what is still waiting of what the draft depends on; the rest is done."""
-        waiting = [self.by_id[i].seq for i in draft.depends_on if i in self.by_id]
-        return tuple(sorted(set(waiting)))
 
-    def _ahead(self, action: Action, waiting: Sequence[Entry]) -> list[Entry]:
-        needed = [entry for entry in self.by_id.values() if entry.seq in action.depends_on]
-        return [*waiting, *needed]
-
-    def _write(self, entry: Entry) -> None:
-        self.writes[entry.seq] = entry.put()
-        self.by_id[entry.id] = entry
-
-
-def _action(
-    draft: Draft, seq: int, row: Row | None, depends_on: tuple[int, ...], registry: Registry
-) -> Action:
+def _action(draft: Draft, seq: int, row: Row | None, registry: Registry) -> Action:
     try:
         action = Action(
             id=draft.id,
             seq=seq,
             type=draft.type,
-            version=registry.get(draft.type).version if registry.knows(draft.type) else 1,
+            version=registry.version(draft.type),
             collection=draft.collection,
             item_id=draft.item_id,
             data=draft.data,
             base_version=row.version if row else None,
-            depends_on=depends_on,
             created_at=draft.created_at,
         )
     except ValidationError as error:

@@ -7,12 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from app.core.schema import BY_DEPENDENCY, BY_DUE, BY_ID, BY_ITEM, OUTBOX
+from app.core.schema import BY_DUE, BY_ID, BY_ITEM, OUTBOX
 from app.ports import Count as CountQuery
 from app.ports import Put, Scan
 from app.protocol import MAX_SAFE_INTEGER, Action, Count, Problem, Verdict, Wire
 
 EntryState = Literal["pending", "in_flight", "blocked", "conflict", "failed"]
+
+Outcome = Literal["applied", "conflict", "failed", "discarded"]
+"""How an action ended. `applied`: the server, or a handler, carried it out. `conflict`, `failed`:
+it is kept and waits for a person. `discarded`: it was taken out of the outbox."""
 
 UNSENT: tuple[EntryState, ...] = ("pending", "in_flight", "blocked")
 HOLDING: tuple[EntryState, ...] = ("conflict", "failed")
@@ -24,8 +28,7 @@ class Entry(Wire):
     `action` is its ready-to-send JSON. `next_attempt_at` is in milliseconds since the epoch, 0 for
     at once; in flight, it is when the claim expires. `sent` says that it was ever claimed, so that
     the server may know it. `verdict` is the server's, where it gave one. `base` is the item's data
-    as it was confirmed when the action was made, `theirs` the server's in a conflict. `depends_on`
-    holds the `seq` of entries, of any item, that it must not overtake.
+    as it was confirmed when the action was made, `theirs` the server's in a conflict.
     """
 
     seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
@@ -41,7 +44,6 @@ class Entry(Wire):
     verdict: Verdict | None = None
     base: dict[str, Any] | None = None
     theirs: dict[str, Any] | None = None
-    depends_on: tuple[int, ...] = ()
     action: str
 
     def parsed(self) -> Action:
@@ -52,6 +54,13 @@ class Entry(Wire):
     def waits_until(self) -> int:
         """When it is due, in milliseconds; a claim's expiry is no reason for others to wait."""
         return self.next_attempt_at if self.state == "pending" else 0
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the action ended, or `None` while it may still be sent."""
+        if self.state == "conflict":
+            return "conflict"
+        return "failed" if self.state == "failed" else None
 
     def rewritten(self, **changes: Any) -> Entry:
         """Return this entry with `changes` made to its action."""
@@ -80,11 +89,6 @@ def by_item(collection: str, item_id: str) -> Scan:
 def by_id(action_id: str) -> Scan:
     """Return the query for the entry of an action, as a list of at most one."""
     return Scan(OUTBOX, BY_ID, lower=action_id, upper=action_id)
-
-
-def by_dependency(seq: int) -> Scan:
-    """Return the query for the entries that depend on the one called `seq`."""
-    return Scan(OUTBOX, BY_DEPENDENCY, lower=seq, upper=seq)
 
 
 def due(state: EntryState, now: int = MAX_SAFE_INTEGER, limit: int | None = None) -> Scan:

@@ -142,6 +142,20 @@ def remove(entry: Entry) -> Decision:
     return Decision([by_item(entry.collection, entry.item_id)], decide)
 
 
+def defer(entry: Entry, next_attempt_at: int) -> Decision:
+    """Put an entry in flight off until `next_attempt_at`, and those behind it with it."""
+
+    def decide(found: list[dict[str, Any]]) -> Batch:
+        current, entries = _among(entry.id, found)
+        later = [other for other in entries if other.seq > current.seq]
+        waiting = current.model_copy(
+            update={"state": "pending", "next_attempt_at": next_attempt_at}
+        )
+        return Batch([waiting.put(), *hold(later, waiting)], waiting)
+
+    return Decision([by_item(entry.collection, entry.item_id)], decide)
+
+
 def fail_attempt(
     entry: Entry, problem: Problem, next_attempt_at: int, max_attempts: int
 ) -> Decision:

@@ -16,7 +16,6 @@ BY_UPDATED_AT = "collection_updated_at"
 BY_ID = "id"
 BY_DUE = "state_next_attempt_at"
 BY_ITEM = "collection_item_id"
-BY_DEPENDENCY = "depends_on"
 
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(
@@ -39,9 +38,5 @@ UPGRADES: tuple[Upgrade, ...] = (
             StoreDefinition(INBOX, "id"),
             StoreDefinition(METADATA, "key"),
         ),
-    ),
-    Upgrade(
-        "outbox_dependencies",
-        indexes=((OUTBOX, IndexDefinition(BY_DEPENDENCY, "depends_on", multi_entry=True)),),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.entry import Entry, by_item, read_entries
+from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.outbox import CURSOR, hold, value_of
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.ports import Batch, Delete, Get, Put, Query
@@ -20,12 +20,13 @@ RETRY_AFTER = 1.0
 
 @dataclass
 class Settled:
-    """What one answer changed: counts of verdicts, and the items to show anew."""
+    """What one answer changed: counts of verdicts, items to show anew, and how actions ended."""
 
     synced: int = 0
     failed: int = 0
     conflicts: int = 0
     changed: set[tuple[str, str]] = field(default_factory=set)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     @property
     def progressed(self) -> bool:
@@ -102,10 +103,13 @@ def _settle_item(
         if result.verdict in APPLIED:
             writes.append(Delete(OUTBOX, entry.seq))
             settled.synced += 1
+            settled.outcomes[entry.id] = "applied"
             continue
         head = _judged(entry, result, now)
         settled.conflicts += head.state == "conflict"
         settled.failed += head.state == "failed"
+        if head.outcome is not None:
+            settled.outcomes[head.id] = head.outcome
         return [*writes, head.put(), *hold(entries[position + 1 :], head)]
     return writes
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from app.core.entry import Outcome
 from app.core.view import Item
 from app.ports import Channel
 from app.sync.stores import Unsubscribe
@@ -18,11 +19,12 @@ class Change:
     """Items (collection, id) whose stored state changed.
 
     `items` holds what some of them amount to now, where whoever changed them knows it: those need
-    not be read again to be shown.
+    not be read again to be shown. `outcomes` says how actions ended, by their ids.
     """
 
     keys: frozenset[ItemKey]
     items: tuple[Item, ...] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 Listener = Callable[[Change], None]
@@ -41,18 +43,25 @@ class Changes:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def announce(self, keys: Iterable[ItemKey], items: Iterable[Item] = ()) -> None:
+    def announce(
+        self,
+        keys: Iterable[ItemKey],
+        items: Iterable[Item] = (),
+        outcomes: Mapping[str, Outcome] | None = None,
+    ) -> None:
         """Say that the stored state of the items called `keys` changed."""
-        change = Change(frozenset(keys), tuple(items))
+        change = Change(frozenset(keys), tuple(items), outcomes or {})
         if not change.keys:
             return
         self._tell(change)
-        self._channel.publish({"kind": "changed", "items": [list(key) for key in change.keys]})
+        items_changed = [list(key) for key in change.keys]
+        ended = dict(change.outcomes)
+        self._channel.publish({"kind": "changed", "items": items_changed, "outcomes": ended})
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         if message.get("kind") == "changed":
             keys = frozenset((collection, item_id) for collection, item_id in message["items"])
-            self._tell(Change(keys))
+            self._tell(Change(keys, outcomes=message["outcomes"]))
 
     def _tell(self, change: Change) -> None:
         for listener in list(self._listeners):

@@ -19,8 +19,10 @@ from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.engine import Engine
 from app.sync.handlers import Handler, Handlers
+from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
 from app.sync.queue import Queue
+from app.sync.refusals import Refusals
 from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Readable
@@ -56,13 +58,17 @@ class Client:
         self.connection = Connection(world.clock)
         self.status = StatusStore(world.store, self.connection, world.clock)
         self._peers = Peers(world.channel, self.connection, self.status, world.clock)
-        self._runner = Runner(world.store, self._handlers, self._changes, world.clock, world.random)
+        self._runner = Runner(
+            world.store, actions, self._handlers, self._changes, world.clock, world.random
+        )
+        outcomes = Outcomes(world.store, self._changes, world.clock)
         self.queue = Queue(
             world.store,
             actions,
             self._changes,
             self.status,
             self._runner,
+            outcomes,
             world.clock,
             world.random,
             self._peers.wake,
@@ -114,16 +120,18 @@ class Client:
         return self._peers.leading
 
     def _engine(self, client_id: str) -> Engine:
+        world = self._world
         return Engine(
-            store=self._world.store,
+            store=world.store,
             transport=self._transport,
             connection=self.connection,
             changes=self._changes,
             status=self.status,
             runner=self._runner,
-            clock=self._world.clock,
-            random=self._world.random,
-            online=self._world.online,
+            refusals=Refusals(world.store, self._registry, self._runner, world.clock, world.random),
+            clock=world.clock,
+            random=world.random,
+            online=world.online,
             client_id=client_id,
         )
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from app.core.backoff import Backoff, Probe
 from app.core.decision import Decision
-from app.core.entry import Entry, due, read_entries
-from app.core.outbox import Claim, claim, fail_attempt, requeue
-from app.core.settle import Settled, forget_cursor, settle
+from app.core.entry import due, read_entries
+from app.core.outbox import Claim, claim, requeue
+from app.core.settle import Settled, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
-from app.protocol import MAX_ACTIONS, Problem
 from app.sync.changes import Changes
 from app.sync.connection import Connection
-from app.sync.report import StatusStore, SyncReport
+from app.sync.refusals import Refusals
+from app.sync.report import Hold, StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.transport import Transport, render_request
 from app.sync.waiting import Rest, Waking, wait_at_most
@@ -29,8 +29,10 @@ PAUSE = 1.0
 """Seconds to rest at least after a synchronisation that settled nothing."""
 POLL = 60.0
 """Seconds between pulls where nothing else wakes the engine."""
-VERDICT_STATUSES = frozenset({400, 403, 404, 410, 413, 422})
-"""Answers that are about what was sent: it is halved, and refused once it is a single action."""
+HOLDS: dict[int, Hold] = {401: "sign_in", 426: "update"}
+"""Answers that hold the whole queue, in order, until a person has done something."""
+HOLD = 900.0
+"""Seconds between attempts while the queue is held."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Engine:
         changes: Changes,
         status: StatusStore,
         runner: Runner,
+        refusals: Refusals,
         clock: Clock,
         random: Random,
         online: Callable[[], bool],
@@ -72,14 +75,14 @@ class Engine:
         self._changes = changes
         self._status = status
         self._runner = runner
+        self._refusals = refusals
         self._clock = clock
         self._random = random
         self._online = online
         self._client_id = client_id
         self._backoff = Backoff()
         self._probe = Probe()
-        self._batch = MAX_ACTIONS
-        self._refusals = 0
+        self._refused = 0
         self._silences = 0
         self._unsettled = True
         self._cursor: str | None = None
@@ -124,8 +127,8 @@ class Engine:
         except Unreachable as error:
             report, rest = SyncReport(error=str(error)), self._lost(error)
         except Refused as error:
-            report = SyncReport(error=str(error))
-            rest = self._backing_off(error.retry_after)
+            report = SyncReport(error=str(error), hold=HOLDS.get(error.status))
+            rest = Rest(HOLD) if report.hold else self._backing_off(error.retry_after)
         except StorageError as error:
             _log.warning("This device's storage failed during a synchronisation: %s", error)
             report, rest = SyncReport(error=str(error)), self._backing_off()
@@ -149,7 +152,7 @@ class Engine:
         except TransportError:
             await self._requeue()
             raise
-        self._refusals = 0
+        self._refused = 0
         return report
 
     async def _round(self) -> tuple[Settled, bool]:
@@ -157,22 +160,25 @@ class Engine:
         now = self._clock.now()
         await self._transact(requeue() if self._unsettled else requeue(now))
         self._unsettled = True
-        claimed: Claim = await self._transact(claim(now, self._batch, self._runner.handles))
+        limit = self._refusals.batch
+        claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
         pushed = claimed.entries
         body = render_request(self._client_id, claimed.cursor, claimed.settled_through, pushed)
         try:
             response = await self._answer(self._transport.sync(body))
         except Refused as error:
-            return await self._judge(error, pushed), True
+            judged = await self._refusals.judge(error, pushed)
+            self._changes.announce(judged.changed, outcomes=judged.outcomes)
+            return judged, True
         decision = settle(pushed, response, claimed.cursor, self._clock.now())
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
-        self._changes.announce(settled.changed)
+        self._changes.announce(settled.changed, outcomes=settled.outcomes)
         self._unsettled = False
+        await self._refusals.passed(pushed)
         ran = await self._runner.run_all(claimed.local)
-        full = len(pushed) + len(claimed.local) >= self._batch
-        self._batch = min(MAX_ACTIONS, self._batch * 2)
+        full = len(pushed) + len(claimed.local) >= limit
         settled.synced += ran.synced
         settled.failed += ran.failed
         return settled, response.has_more or (full and settled.progressed)
@@ -180,22 +186,6 @@ class Engine:
     async def _requeue(self) -> None:
         await self._transact(requeue())
         self._unsettled = False
-
-    async def _judge(self, error: Refused, pushed: Sequence[Entry]) -> Settled:
-        """Halve what was refused as a whole; what is refused alone failed. Raises the rest."""
-        if "cursor" in error.fields:
-            await self._transact(forget_cursor())
-            return Settled()
-        about_actions = not error.fields or any(name.startswith("actions") for name in error.fields)
-        if error.status not in VERDICT_STATUSES or not about_actions or not pushed:
-            raise error
-        if len(pushed) > 1:
-            self._batch = max(1, len(pushed) // 2)
-            return Settled()
-        problem = Problem(code=error.code, message=str(error), fields=error.fields)
-        await self._transact(fail_attempt(pushed[0], problem, 0, max_attempts=1))
-        self._changes.announce([(pushed[0].collection, pushed[0].item_id)])
-        return Settled(failed=1)
 
     async def _answer(self, request: Awaitable[T]) -> T:
         """Await a request; say so if there is no answer for long, and that there is one at last."""
@@ -227,8 +217,8 @@ class Engine:
         return Rest(self._backoff.delay(self._silences, self._random.random()))
 
     def _backing_off(self, retry_after: float | None = None) -> Rest:
-        self._refusals += 1
-        return Rest(self._backoff.delay(self._refusals, self._random.random(), retry_after))
+        self._refused += 1
+        return Rest(self._backoff.delay(self._refused, self._random.random(), retry_after))
 
     async def _seconds_to_next(self) -> float:
         """Return the seconds until the next pending action is due, at most those of a poll."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from app.core.actions import Data, Registry
 from app.core.decision import Decision
 from app.core.enqueue import Draft, Enqueued, enqueue
-from app.core.entry import Entry, by_id, read_entries
+from app.core.entry import Entry, Outcome, by_id, read_entries
 from app.core.ids import uuid7
 from app.core.outbox import clear_page, remove, retry
 from app.core.schema import OUTBOX
@@ -16,11 +17,40 @@ from app.errors import NotFound
 from app.ports import Clock, Random, Scan, Store
 from app.sync.changes import Changes
 from app.sync.handlers import Handler
+from app.sync.outcomes import Outcomes
 from app.sync.report import Status, StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Unsubscribe
 
 DEFAULT_COLLECTION = "actions"
+
+
+@dataclass(frozen=True)
+class New:
+    """An action to enqueue; without `item_id` it is about an item of its own."""
+
+    type: str
+    data: Data | None = None
+    collection: str = DEFAULT_COLLECTION
+    item_id: str | None = None
+
+
+class Queued(str):
+    """The id of an enqueued action, which can be asked how the action ended."""
+
+    _outcomes: Outcomes
+
+    def __new__(cls, action_id: str, outcomes: Outcomes) -> Queued:
+        queued = super().__new__(cls, action_id)
+        queued._outcomes = outcomes
+        return queued
+
+    async def settled(self, timeout: float) -> Outcome | None:
+        """Return how the action ended, or `None` if it has not within `timeout` seconds.
+
+        Did the server take this write? `applied` says that it has.
+        """
+        return await self._outcomes.settled(str(self), timeout)
 
 
 class Queue:
@@ -33,6 +63,7 @@ class Queue:
         changes: Changes,
         status: StatusStore,
         runner: Runner,
+        outcomes: Outcomes,
         clock: Clock,
         random: Random,
         wake: Callable[[], None],
@@ -42,6 +73,7 @@ class Queue:
         self._changes = changes
         self._status = status
         self._runner = runner
+        self._outcomes = outcomes
         self._clock = clock
         self._random = random
         self._wake = wake
@@ -57,26 +89,35 @@ class Queue:
         *,
         collection: str = DEFAULT_COLLECTION,
         item_id: str | None = None,
-    ) -> str:
+    ) -> Queued:
         """Enqueue an action and return its id; it is durable when this returns.
 
-        Without `item_id` the action is about an item of its own, called like the action. Raises
-        `InvalidInput`, `Rejected` or `StorageError`; then nothing was written.
+        Without `item_id` the action is about an item of its own, called like the action. An action
+        that joined an earlier one of its item, which was not sent yet, goes by that one's id.
+        Raises `InvalidInput`, `Rejected` or `StorageError`; then nothing was written.
         """
+        (queued,) = await self.add_many([New(action_type, data, collection, item_id)])
+        return queued
+
+    async def add_many(self, actions: Iterable[New]) -> list[Queued]:
+        """Enqueue any number of actions in one transaction, all or none; returns their ids."""
+        drafts = [self._draft(action) for action in actions]
+        added: Enqueued = await self._transact(enqueue(drafts, self._registry))
+        outcomes: dict[str, Outcome] = dict.fromkeys(added.cancelled, "discarded")
+        self._changes.announce({draft.item for draft in drafts}, added.items, outcomes)
+        self._wake()
+        return [Queued(action_id, self._outcomes) for action_id in added.ids]
+
+    def _draft(self, action: New) -> Draft:
         action_id = self.new_id()
-        draft = Draft(
+        return Draft(
             id=action_id,
-            type=action_type,
-            collection=collection,
-            item_id=item_id or action_id,
-            data=data,
+            type=action.type,
+            collection=action.collection,
+            item_id=action.item_id or action_id,
+            data=action.data,
             created_at=self._clock.now(),
         )
-        added: Enqueued = await self._transact(enqueue([draft], self._registry))
-        keys = [(entry.collection, entry.item_id) for entry in added.entries]
-        self._changes.announce(keys, added.items)
-        self._wake()
-        return action_id
 
     async def pending(self, limit: int = 100, after: int = 0) -> list[Entry]:
         """Return up to `limit` entries of any state with a `seq` above `after`, oldest first."""
@@ -92,7 +133,7 @@ class Queue:
 
     async def remove(self, action_id: str) -> None:
         """Discard an action for good; raises `NotFound` once it is gone."""
-        self._announce(await self._transact(remove(await self.get(action_id))))
+        self._discarded(await self._transact(remove(await self.get(action_id))))
         self._wake()
 
     async def retry(self, action_id: str) -> str:
@@ -123,7 +164,7 @@ class Queue:
     async def clear(self) -> None:
         """Discard everything in the outbox."""
         while removed := await self._transact(clear_page()):
-            self._announce(*removed)
+            self._discarded(*removed)
         self._wake()
 
     @property
@@ -140,3 +181,8 @@ class Queue:
 
     def _announce(self, *entries: Entry) -> None:
         self._changes.announce((entry.collection, entry.item_id) for entry in entries)
+
+    def _discarded(self, *entries: Entry) -> None:
+        outcomes: dict[str, Outcome] = {entry.id: "discarded" for entry in entries}
+        keys = [(entry.collection, entry.item_id) for entry in entries]
+        self._changes.announce(keys, outcomes=outcomes)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from app.core.outbox import counts
 from app.core.settle import Settled
 from app.ports import Clock, Store
 from app.sync.connection import Connection, ConnectionState
 from app.sync.stores import Writable
+
+Hold = Literal["sign_in", "update"]
+"""What a person has to do before the queue goes on: sign in, or update the app."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class SyncReport:
     failed: int = 0
     conflicts: int = 0
     error: str | None = None
+    hold: Hold | None = None
 
     @property
     def progressed(self) -> bool:
@@ -41,7 +45,8 @@ class Status:
     """The state of synchronisation, for people.
 
     `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
-    milliseconds since the epoch; `last_error` says why the last synchronisation ended early.
+    milliseconds since the epoch; `last_error` says why the last synchronisation ended early, and
+    `hold` what a person has to do before it can go on.
     """
 
     connection: ConnectionState = ConnectionState()
@@ -52,6 +57,7 @@ class Status:
     unread: int = 0
     last_synced: int | None = None
     last_error: str | None = None
+    hold: Hold | None = None
 
     @property
     def count(self) -> int:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from app.core.backoff import Backoff
+from app.core.actions import Registry
 from app.core.decision import Decision
 from app.core.entry import Entry
 from app.core.outbox import claim_local, fail_attempt, remove
@@ -20,9 +20,6 @@ from app.sync.changes import Changes
 from app.sync.handlers import Handler, Handlers
 from app.sync.waiting import wait_at_most
 
-MAX_ATTEMPTS = 3
-"""Attempts of a handler before its action becomes `failed` (the first seed's limit)."""
-
 TIMEOUT = 60.0
 """Seconds that a handler may take; it counts as failed then, since everything waits behind it."""
 
@@ -33,14 +30,20 @@ class Runner:
     """Runs handlers for claimed entries; after a crash one may run again, with the same id."""
 
     def __init__(
-        self, store: Store, handlers: Handlers, changes: Changes, clock: Clock, random: Random
+        self,
+        store: Store,
+        registry: Registry,
+        handlers: Handlers,
+        changes: Changes,
+        clock: Clock,
+        random: Random,
     ) -> None:
         self._store = store
+        self._registry = registry
         self._handlers = handlers
         self._changes = changes
         self._clock = clock
         self._random = random
-        self._backoff = Backoff()
 
     def handles(self, entry: Entry) -> bool:
         """Tell whether a registered handler carries out the entry's action."""
@@ -77,19 +80,23 @@ class Runner:
         settled.synced += 1
         with contextlib.suppress(NotFound):  # discarded while its handler ran
             await self._transact(remove(entry))
-        self._changes.announce([(entry.collection, entry.item_id)])
+        self._changes.announce([(entry.collection, entry.item_id)], outcomes={entry.id: "applied"})
 
-    async def count_failure(self, entry: Entry, message: str) -> Entry:
-        """Count a failed attempt of an entry; returns the entry as it is now."""
-        delay = self._backoff.delay(entry.attempts + 1, self._random.random())
+    async def count_failure(
+        self, entry: Entry, message: str, code: str = "handler_failed"
+    ) -> Entry:
+        """Count a failed attempt of an entry by its type's policy; returns it as it is now."""
+        policy = self._registry.retry_policy(entry.type)
+        delay = policy.backoff.delay(entry.attempts + 1, self._random.random())
         decision = fail_attempt(
             entry,
-            Problem(code="handler_failed", message=message),
+            Problem(code=code, message=message),
             self._clock.now() + round(delay * 1000),
-            MAX_ATTEMPTS,
+            policy.max_attempts,
         )
         counted: Entry = await self._transact(decision)
-        self._changes.announce([(entry.collection, entry.item_id)])
+        ended = {} if counted.outcome is None else {counted.id: counted.outcome}
+        self._changes.announce([(entry.collection, entry.item_id)], outcomes=ended)
         return counted
 
     async def _transact(self, decision: Decision) -> Any:

@@ -9,6 +9,7 @@ from app.sync.connection import ConnectionState
 from app.sync.report import Status
 
 CONNECTION = {"connected": "Connected", "connecting": "Connecting…", "disconnected": "Offline"}
+HOLD = {"sign_in": "Sign in", "update": "Update the app"}
 NO_SERVER = "Not connected to a server"
 
 
@@ -21,6 +22,8 @@ def connection_text(state: ConnectionState) -> str:
 
 def trouble_text(status: Status) -> str:
     """Return what to say where the server is there but does not take what is sent."""
+    if status.hold is not None:
+        return f"{HOLD[status.hold]} to send {status.pending:,}. What you wrote is kept."
     if status.connection.status != "connected" or not status.last_error:
         return ""
     return f"{status.last_error} What you wrote is kept and will be sent again."

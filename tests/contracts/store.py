@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.core.schema import BY_DEPENDENCY, BY_DUE, BY_ID, BY_ITEM, METADATA, OUTBOX, ROWS
+from app.core.schema import BY_DUE, BY_ID, BY_ITEM, METADATA, OUTBOX, ROWS
 from app.errors import StorageError
 from app.ports import Batch, Count, Delete, Get, Put, Scan, Store
 
@@ -97,15 +97,6 @@ async def index_orders_by_its_key_then_by_the_store_s(store: Store, _reopen: Reo
 async def list_bound_covers_all_keys_with_a_prefix(store: Store, _reopen: Reopen) -> None:
     await put(store, entry(1), entry(2, collection="notes"), entry(3, item_id="ü"))
     assert await seqs(store, Scan(OUTBOX, BY_ITEM, ["messages"], ["messages", []])) == [1, 3]
-
-
-async def multi_entry_index_finds_a_value_by_each_of_its_keys(
-    store: Store, _reopen: Reopen
-) -> None:
-    await put(store, entry(1), entry(2, depends_on=[1]), entry(3, depends_on=[1, 2]))
-    assert await seqs(store, Scan(OUTBOX, BY_DEPENDENCY, 1, 1)) == [2, 3]
-    assert await seqs(store, Scan(OUTBOX, BY_DEPENDENCY, 2, 2)) == [3]
-    assert await store.read(Count(OUTBOX, BY_DEPENDENCY)) == [3]
 
 
 async def unique_index_refuses_a_second_value_and_all_of_its_batch(

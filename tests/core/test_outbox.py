@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.actions import Registry
 from app.core.decision import Decision
-from app.core.enqueue import Draft, Enqueued, enqueue
+from app.core.enqueue import Draft, enqueue
 from app.core.entry import Entry, read_entries
 from app.core.outbox import claim, fail_attempt, remove, requeue, retry
 from app.core.schema import METADATA, OUTBOX, UPGRADES
@@ -33,8 +33,9 @@ async def run(store: MemoryStore, decision: Decision) -> Any:
 
 async def add(store: MemoryStore, *names: str, item: str = "a") -> list[Entry]:
     drafts = [Draft(name, "append", "things", item, None, NOW) for name in names]
-    added: Enqueued = await run(store, enqueue(drafts, registry))
-    return list(added.entries)
+    await run(store, enqueue(drafts, registry))
+    waiting = {entry.id: entry for entry in await entries(store)}
+    return [waiting[name] for name in names]
 
 
 async def entries(store: MemoryStore) -> list[Entry]:

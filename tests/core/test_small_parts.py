@@ -20,11 +20,19 @@ from app.protocol import MAX_LIST, MAX_TEXT, Action, check_json
 chances = st.floats(0, 1, exclude_max=True)
 
 
-@given(st.integers(1, 100), chances)
+@given(st.integers(1, 12), chances)
 def test_backoff_is_full_jitter_below_a_doubling_ceiling(failures: int, chance: float) -> None:
-    backoff = Backoff(first=1, cap=60)
-    delay = backoff.delay(failures, chance)
+    delay = Backoff(first=1, cap=60).delay(failures, chance)
     assert 0 <= delay <= min(60, 2 ** (failures - 1))
+
+
+@given(st.integers(13, 100), chances)
+def test_backoff_after_many_failures_grows_to_a_quarter_of_an_hour(
+    failures: int, chance: float
+) -> None:
+    backoff = Backoff(first=1, cap=60, late_cap=900)
+    assert 0 <= backoff.delay(failures, chance) <= min(900, 60 * 2 ** (failures - 12))
+    assert backoff.ceiling(100) == 900
 
 
 @given(st.integers(1, 100), chances, st.floats(0, 10_000))
@@ -136,12 +144,12 @@ def action(kind: str, data: dict[str, Any] | None = None) -> Action:
 
 
 def things() -> Registry:
-    from app.core import actions
+    from app.core import crud
 
     own = Registry()
-    own.action("create")(actions.create)
-    own.action("update", checks_version=True)(actions.update)
-    own.action("delete", checks_version=True)(actions.delete)
+    own.action("create")(crud.create)
+    own.action("update", checks_version=True)(crud.update)
+    own.action("delete", checks_version=True)(crud.delete)
     own.declare("things", Thing)
     return own
 

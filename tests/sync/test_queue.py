@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
+from app.core.backoff import DEFAULT_RETRY
 from app.core.messages import COLLECTION, SEND
 from app.core.schema import ROWS
 from app.errors import InvalidInput, NotFound, Rejected, StorageError
 from app.ports import Get
 from app.protocol import MAX_ACTION_BYTES, Action
 from app.sync.client import Client
-from app.sync.runner import MAX_ATTEMPTS
 from tests.fakes import Device, FakeClock, FakeNetwork
 from tests.loopback import Loopback
 
@@ -77,11 +77,11 @@ async def test_sequence_numbers_are_never_reused(device: Device) -> None:
 async def test_action_past_the_limit_of_retries_fails_but_is_kept(device: Device) -> None:
     client = await device.open(run=False)
     action_id = await client.queue.add("call")
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(DEFAULT_RETRY.max_attempts):
         assert (await client.queue.get(action_id)).state == "pending"
         await client.queue.increment_retry(action_id, "No answer.")
     entry = await client.queue.get(action_id)
-    assert (entry.state, entry.attempts) == ("failed", MAX_ATTEMPTS)
+    assert (entry.state, entry.attempts) == ("failed", DEFAULT_RETRY.max_attempts)
     assert entry.error is not None
     assert entry.error.message == "No answer."
 
@@ -148,7 +148,7 @@ async def test_handler_that_keeps_failing_ends_failed_after_three_attempts(
     action_id = await client.queue.add("call")
     await clock.until(lambda: client.status.get().failed == 1)
     await clock.advance(300)
-    assert len(attempts) == MAX_ATTEMPTS
+    assert len(attempts) == DEFAULT_RETRY.max_attempts
     assert (await client.queue.get(action_id)).error.message == "Line busy."  # type: ignore[union-attr]
 
 
@@ -171,7 +171,7 @@ async def test_retry_after_a_verdict_goes_under_a_new_id_and_succeeds(
 async def test_retry_of_an_unknown_outcome_keeps_the_id(device: Device) -> None:
     client = await device.open(run=False)
     action_id = await client.queue.add("call")
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(DEFAULT_RETRY.max_attempts):
         await client.queue.increment_retry(action_id)
     assert await client.queue.retry(action_id) == action_id
     assert (await client.queue.get(action_id)).state == "pending"

@@ -1,0 +1,89 @@
+"""What an error status says: about the request, about one of its actions, or about the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.core.actions import Registry
+from app.core.decision import Decision
+from app.core.entry import Entry
+from app.core.outbox import defer, fail_attempt
+from app.core.settle import Settled, forget_cursor
+from app.errors import Refused
+from app.ports import Clock, Random, Store
+from app.protocol import MAX_ACTIONS, Problem
+from app.sync.runner import Runner
+
+VERDICT_STATUSES = frozenset({400, 403, 404, 410, 413, 422})
+"""Answers that are about what was sent: it is halved, and refused once it is a single action."""
+
+
+class Refusals:
+    """Finds the action that a refused push is about, and lets the others pass.
+
+    A batch that is refused is halved until one action is left. What is wrong with the action alone
+    makes it `failed` at once. A 500 may be the server's own trouble, so the action is only put
+    off; it counts as a failed attempt when the server then takes other actions.
+    """
+
+    def __init__(
+        self, store: Store, registry: Registry, runner: Runner, clock: Clock, random: Random
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._runner = runner
+        self._clock = clock
+        self._random = random
+        self._failures: dict[str, int] = {}
+        self._suspects: dict[str, Entry] = {}
+        self.batch = MAX_ACTIONS
+
+    async def judge(self, error: Refused, pushed: Sequence[Entry]) -> Settled:
+        """Return what a refused push settled; raises `error` where it says nothing of an action."""
+        if "cursor" in error.fields:
+            await self._transact(forget_cursor())
+            return Settled()
+        about_actions = not error.fields or any(name.startswith("actions") for name in error.fields)
+        blames = error.status in VERDICT_STATUSES and about_actions
+        if not pushed or not (blames or error.status == 500):
+            raise error
+        if len(pushed) > 1:
+            self.batch = max(1, len(pushed) // 2)
+            return Settled()
+        return await (self._fail(error, pushed[0]) if blames else self._put_off(error, pushed[0]))
+
+    async def passed(self, pushed: Sequence[Entry]) -> None:
+        """Note that the server took a push: whatever else it refuses is not its own trouble."""
+        self.batch = min(MAX_ACTIONS, self.batch * 2)
+        if not pushed:
+            return
+        for entry in pushed:
+            self._failures.pop(entry.id, None)
+            self._suspects.pop(entry.id, None)
+        suspects, self._suspects = self._suspects, {}
+        for entry in suspects.values():
+            message = "The server fails at this change, but takes others."
+            await self._runner.count_failure(entry, message, "server_failed")
+
+    async def _fail(self, error: Refused, entry: Entry) -> Settled:
+        problem = Problem(code=error.code, message=str(error), fields=error.fields)
+        await self._transact(fail_attempt(entry, problem, 0, max_attempts=1))
+        item = (entry.collection, entry.item_id)
+        return Settled(failed=1, changed={item}, outcomes={entry.id: "failed"})
+
+    async def _put_off(self, error: Refused, entry: Entry) -> Settled:
+        """A second suspect before any success means that the server itself is in trouble."""
+        failures = self._failures[entry.id] = self._failures.get(entry.id, 0) + 1
+        others = self._suspects.keys() - {entry.id}
+        self._suspects[entry.id] = entry
+        policy = self._registry.retry_policy(entry.type)
+        delay = policy.backoff.delay(failures, self._random.random(), error.retry_after)
+        await self._transact(defer(entry, self._clock.now() + round(delay * 1000)))
+        if others:
+            self._suspects.clear()
+            raise error
+        return Settled(changed={(entry.collection, entry.item_id)})
+
+    async def _transact(self, decision: Decision) -> Any:
+        return await self._store.transact(decision.queries, decision.decide)
