@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import json
 import random
 from collections import deque
@@ -17,8 +18,9 @@ from app.ports import Batch, Decide, HttpResponse, Query
 from app.sync.client import Client, World
 
 START = 1_800_000_000_000
-TURNS = 60
-"""Turns of the event loop after which whatever needs no time has been done."""
+TURNS = 300
+"""Turns of the event loop after which whatever needs no time has been done, where the loop does
+not tell."""
 
 
 class FakeClock:
@@ -40,8 +42,11 @@ class FakeClock:
 
     async def settle(self) -> None:
         """Let everything happen that needs no time."""
-        for _ in range(TURNS):
+        ready = getattr(asyncio.get_running_loop(), "_ready", None)
+        for turn in itertools.count():
             await asyncio.sleep(0)
+            if not ready and (ready is not None or turn >= TURNS):
+                return
 
     async def advance(self, seconds: float) -> None:
         """Move the clock, waking whoever sleeps on the way, in order."""

@@ -83,7 +83,13 @@ class StatusStore(Writable[Status]):
         now = self.get()
         last_synced = now.last_synced if report.error else self._clock.now()
         unread = now.unread + arrived
-        self.change(syncing=False, last_error=report.error, last_synced=last_synced, unread=unread)
+        self.change(
+            syncing=False,
+            last_error=report.error,
+            hold=report.hold,
+            last_synced=last_synced,
+            unread=unread,
+        )
 
     def mark_read(self) -> None:
         """Note that a person has seen what arrived."""
