@@ -30,7 +30,8 @@ async def events(request: Request) -> EventSourceResponse:
 async def _changes(services: Services, identity: Identity) -> AsyncIterator[ServerSentEvent]:
     with services.pokes.subscribe(identity.space_id) as subscription:
         # Read after subscribing, so that no commit falls in between.
-        subscription.put(await services.newest_version(identity))
+        history = await services.history(identity)
+        subscription.put(history.newest)
         while (version := await subscription.take()) is not None:
-            data = json.dumps({"cursor": encode_cursor(version)})
+            data = json.dumps({"cursor": encode_cursor(history.epoch, version)})
             yield ServerSentEvent(event="changed", data=data)

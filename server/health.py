@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 import app
+from server.services import services_of
 
 router = APIRouter()
 
@@ -17,9 +18,10 @@ class Health(BaseModel):
 
     status: Literal["ok"] = "ok"
     version: str
+    epoch: str
 
 
 @router.get("/api/health")
-async def health() -> Health:
-    """Say that the server is up, and its version."""
-    return Health(version=app.__version__)
+async def health(request: Request) -> Health:
+    """Say that the server is up, its version, and which history its database holds."""
+    return Health(version=app.__version__, epoch=services_of(request).epoch)

@@ -43,7 +43,7 @@ class Settings:
         values |= {name: value for name, value in given.items() if value is not None}
         for name in ("port", "workers"):
             if name in values:
-                values[name] = _whole_number(name, values[name])
+                values[name] = whole_number(name, values[name])
         origins = values.get("allowed_origins", ())
         if isinstance(origins, str):
             values["allowed_origins"] = tuple(origins.replace(",", " ").split())
@@ -65,7 +65,8 @@ class Settings:
             raise InvalidInput(f"The log level cannot be “{self.log_level}”.")
 
 
-def _whole_number(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any) -> int:
+    """Return the number that a setting's text says; raises `InvalidInput`."""
     try:
         return int(value)
     except ValueError:

@@ -58,10 +58,6 @@ async def sync(request: Request) -> Response:
     exchange = Exchange(identity, asked, services.clock())
     if asked.actions:
         answered = await services.write(exchange)
-        rows = [result.row for result in answered.results if result.verdict == "applied"]
-        newest = max((row.version for row in rows if row), default=0)
-        if newest:
-            services.pokes.publish(identity.space_id, newest)
     else:
         answered = await services.read(exchange)
     return Response(answered.model_dump_json(), media_type="application/json")
