@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.core.collections import registry as all_actions
 from app.protocol import SyncRequest
-from server import events, health, sync
+from server import events, health, rest, sync
 from server.compression import Compressor
 from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
@@ -55,7 +55,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     app.state.services = services
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     install_handlers(app)
-    for module in (health, sync, events):
+    for module in (health, sync, events, rest):
         app.include_router(module.router)
     if site is not None:
         app.router.default = site
@@ -70,7 +70,8 @@ def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...]) -> None:
             CORSMiddleware,
             allow_origins=list(allowed_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Content-Type", "If-Match", "Idempotency-Key"],
+            allow_headers=["Content-Type", "If-Match", "Idempotency-Key", "X-Client-Id"],
+            expose_headers=["ETag", "Location", "Retry-After"],
         )
     app.add_middleware(CrossSiteGuard, allowed_origins=allowed_origins)
     app.add_middleware(ApiHeaders)
