@@ -17,7 +17,9 @@ from server.database import READERS, Database, Job
 from server.exchange import Exchange, answer_all
 from server.history import History, read_epoch, read_history
 from server.identity import Identity
+from server.metrics import Metrics
 from server.pokes import LocalPokes, Pokes
+from server.streams import Streams
 from server.writer import Writer
 
 T = TypeVar("T")
@@ -30,17 +32,21 @@ def wall_clock() -> int:
 
 
 class Services:
-    """The database with its writer and readers, the action registry, the clock and the pokes.
+    """The database with its writer and readers, the action registry, the clock, and what goes on.
 
     `epoch` is the database's as it was at the start; it never changes while a server runs.
     """
 
-    def __init__(self, database: Database, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, registry: Registry, clock: Clock, streams: Streams
+    ) -> None:
         self.database = database
         self.registry = registry
         self.clock = clock
         self.epoch = database.read(read_epoch)
         self.pokes: Pokes = LocalPokes()
+        self.streams = streams
+        self.metrics = Metrics(streams)
         self._writer: Writer[Exchange, SyncResponse] = Writer(database, self._answer)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
@@ -50,6 +56,7 @@ class Services:
         The listeners of the space are poked where it has changed.
         """
         answered = await asyncio.wrap_future(self._writer.submit(exchange))
+        self.metrics.judged(answered.results)
         rows = [result.row for result in answered.results if result.verdict == "applied"]
         newest = max((row.version for row in rows if row), default=0)
         if newest:

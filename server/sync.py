@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -60,7 +62,15 @@ async def sync(request: Request) -> Response:
         answered = await services.write(exchange)
     else:
         answered = await services.read(exchange)
+    request.state.note += summary(answered)
     return Response(answered.model_dump_json(), media_type="application/json")
+
+
+def summary(answered: SyncResponse) -> str:
+    """Return an answer in numbers, for the log."""
+    verdicts = Counter(result.verdict for result in answered.results)
+    counts = [*sorted(verdicts.items()), ("rows", len(answered.rows))]
+    return "".join(f" {name}={count}" for name, count in counts)
 
 
 def parse_request(body: bytes) -> SyncRequest:

@@ -61,4 +61,6 @@ async def test_quiet_stream_has_heartbeats_as_comments(
     scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}
     await asyncio.wait_for(api.app(scope, receive, send), 10)
     cursor = f"c{api.services.epoch}.0"
-    assert f'event: changed\r\ndata: {{"cursor": "{cursor}"}}\r\n\r\n'.encode() in sent
+    assert (
+        f'id: {cursor}\r\nevent: changed\r\ndata: {{"cursor": "{cursor}"}}\r\n\r\n'.encode() in sent
+    )
