@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
-from app.protocol import MAX_PULL_ROWS, ErrorResponse, JsonObject, Problem, Result, Row
+from app.protocol import MAX_PULL_ROWS, ErrorResponse, Id, JsonObject, Name, Problem, Result, Row
 from server.body import read_json_body
 from server.identity import current_identity
 from server.items import Items, list_items, read_item
@@ -93,7 +93,7 @@ _WITH_KEY = ("Idempotency-Key", "X-Client-Id")
 @router.get(COLLECTION, response_model=Items, responses=_READ | _documented(410))
 async def list_collection(
     request: Request,
-    collection: str,
+    collection: Name,
     limit: Annotated[int, Query(ge=1, le=MAX_PULL_ROWS)] = MAX_PULL_ROWS,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
@@ -105,7 +105,7 @@ async def list_collection(
 
 
 @router.get(ITEM, response_model=Row, responses=_READ)
-async def get_item(request: Request, collection: str, item_id: str) -> Response:
+async def get_item(request: Request, collection: Name, item_id: Id) -> Response:
     """Return an item; its `ETag` is its version."""
     row = await _current(request, _services(request, collection), collection, item_id)
     if row is None:
@@ -120,7 +120,7 @@ async def get_item(request: Request, collection: str, item_id: str) -> Response:
     responses=_WRITE,
     openapi_extra=_takes(*_WITH_KEY, body=True),
 )
-async def create_item(request: Request, collection: str) -> Response:
+async def create_item(request: Request, collection: Name) -> Response:
     """Make an item of the body's fields; `id` in the body is its id, else it gets a new one."""
     _services(request, collection)
     change = Change.of(request, collection, None, await _body(request))
@@ -138,7 +138,7 @@ async def create_item(request: Request, collection: str) -> Response:
     responses=_WRITE,
     openapi_extra=_takes("If-Match", *_WITH_KEY, body=True),
 )
-async def change_item(request: Request, collection: str, item_id: str) -> Response:
+async def change_item(request: Request, collection: Name, item_id: Id) -> Response:
     """Change the given fields of an item and leave its others as they are."""
     _services(request, collection)
     change = Change.of(request, collection, item_id, await _body(request))
@@ -155,7 +155,7 @@ async def change_item(request: Request, collection: str, item_id: str) -> Respon
     responses=_documented(403, 404, 409, 422, 503),
     openapi_extra=_takes("If-Match", *_WITH_KEY, body=False),
 )
-async def delete_item(request: Request, collection: str, item_id: str) -> Response:
+async def delete_item(request: Request, collection: Name, item_id: Id) -> Response:
     """Delete an item; deleting one that is gone already succeeds."""
     _services(request, collection)
     change = Change.of(request, collection, item_id, None)

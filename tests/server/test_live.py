@@ -95,6 +95,17 @@ def test_log_has_a_line_for_each_request_and_no_text_of_a_message(server: Live) 
     assert "hidden" not in errors
 
 
+def test_headers_without_end_are_cut_off(server: Live) -> None:
+    address = httpx.URL(server.url)
+    line = b"X-Filler: " + b"x" * 1000 + b"\r\n"
+    with socket.create_connection((address.host, address.port or 0), timeout=10) as connection:
+        connection.sendall(b"GET /api/health HTTP/1.1\r\nHost: x\r\n")
+        with pytest.raises(ConnectionError):  # noqa: PT012 - any of the writes may be the one
+            for _ in range(20_000):
+                connection.sendall(line)
+    assert httpx.get(f"{server.url}/api/health").status_code == 200
+
+
 def test_taken_port_is_one_clear_sentence(options: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
