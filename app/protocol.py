@@ -136,6 +136,9 @@ class SyncResponse(Wire):
     """The answers to the pushed actions, in their order, and the rows changed since the cursor.
 
     `unread_count` counts the messages of others among the rows after the request's cursor.
+    `epoch` names the history that the server's database holds; it is empty where the server is
+    older than epochs. With `reset` the cursor could not be followed: the pull starts at zero with
+    these rows, and what the client has beyond them, once there is no more, is not on the server.
     """
 
     protocol: Literal[1] = PROTOCOL
@@ -143,6 +146,8 @@ class SyncResponse(Wire):
     rows: list[Row]
     cursor: str
     has_more: bool
+    epoch: str = ""
+    reset: bool = False
     unread_count: Count = 0
     server_time: Count
 

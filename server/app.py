@@ -14,10 +14,11 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.core.collections import registry as all_actions
 from app.protocol import SyncRequest
-from server import events, health, sync
+from server import events, health, rest, sync
 from server.compression import Compressor
 from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
+from server.metrics import Metrics
 from server.migrations import migrate
 from server.precache import with_manifest
 from server.problems import install_handlers
@@ -25,6 +26,7 @@ from server.services import Clock, Services, wall_clock
 from server.settings import Settings
 from server.site import collect_site
 from server.static import StaticSite
+from server.streams import Streams
 
 
 def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
@@ -36,7 +38,8 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     site = None if settings.site_root is None else _site(settings.site_root, settings.api_url)
     database = Database(settings.database)
     migrate(database)
-    services = Services(database, all_actions, clock)
+    streams = Streams(settings.max_streams_per_user, settings.max_streams)
+    services = Services(database, all_actions, clock, streams)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -55,26 +58,27 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     app.state.services = services
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     install_handlers(app)
-    for module in (health, sync, events):
+    for module in (health, sync, events, rest):
         app.include_router(module.router)
     if site is not None:
         app.router.default = site
-    _add_guards(app, settings.allowed_origins)
+    _add_guards(app, settings.allowed_origins, services.metrics)
     return app
 
 
-def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...]) -> None:
+def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...], metrics: Metrics) -> None:
     """Put the middleware around the app; the last one added is the outermost."""
     if allowed_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(allowed_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Content-Type", "If-Match", "Idempotency-Key"],
+            allow_headers=["Content-Type", "If-Match", "Idempotency-Key", "X-Client-Id"],
+            expose_headers=["ETag", "Location", "Retry-After"],
         )
     app.add_middleware(CrossSiteGuard, allowed_origins=allowed_origins)
     app.add_middleware(ApiHeaders)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, metrics=metrics)
 
 
 def _site(root: Path, api_url: str) -> StaticSite:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -116,8 +117,11 @@ class _Batch:
             return _rejected(action, "unknown_type", str(error), {"type": "is not known"})
         except Rejected as error:
             return _rejected(action, error.code, str(error), error.fields)
-        except Exception:
-            logger.exception("action %s of type %s cannot be run", action.id, action.type)
+        except Exception as error:
+            # Neither its message nor a whole traceback: both may quote what the person wrote.
+            *_, place = traceback.extract_tb(error.__traceback__)
+            where = f"{type(error).__name__} at {place.filename}:{place.lineno}"
+            logger.error("action %s of type %s cannot be run: %s", action.id, action.type, where)
             return _rejected(action, "failed", "The server cannot carry out this change.")
 
     def _is_gone_anyway(self, action: Action, row: StoredRow) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: `serve.py` serves, `serve.py build` writes the static site."""
+"""The command line: `serve.py` serves; its commands build the site and care for the database."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.errors import DriftlineError
+from app.errors import DriftlineError, InvalidInput
 from server.app import create_app
 from server.build import write_site
+from server.compaction import DEFAULT_DAYS, compact
+from server.database import Database
+from server.history import begin_epoch
+from server.migrations import migrate
 from server.precache import with_manifest
 from server.run import Servable, listen, serve, set_up_logging
-from server.settings import Settings
+from server.services import wall_clock
+from server.settings import Settings, whole_number
 from server.site import collect_site
+
+MOST_DAYS = 36_500
 
 
 def main(
@@ -25,18 +32,39 @@ def main(
     """Carry out a command line for the app in `root`; returns the exit status."""
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
-    out = options.pop("out", None)
+    out, days = options.pop("out", None), options.pop("older_than", "")
     try:
         settings = Settings.load(os.environ, {**options, "site_root": root})
         set_up_logging(settings.log_level)
         if command == "build":
             write_site(with_manifest(collect_site(root, settings.api_url)), out)
             return 0
+        if command is not None:
+            return _maintain(command, settings, days)
         with listen(settings.host, settings.port) as listener:
             serve(make_app(settings), listener, settings)
     except DriftlineError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    return 0
+
+
+def _maintain(command: str, settings: Settings, days: str) -> int:
+    """Care for the database, and say what was done."""
+    older_than = whole_number("older-than", days) if command == "compact" else 0
+    if not 0 <= older_than <= MOST_DAYS:
+        raise InvalidInput(f"Give --older-than as days from 0 to {MOST_DAYS:,}.")
+    database = Database(settings.database)
+    try:
+        migrate(database)
+        if command == "compact":
+            count = compact(database, older_than, wall_clock())
+            said = f"{count:,} tombstones older than {older_than:,} days were deleted."
+        else:
+            said = f"The database's epoch is now {database.write(begin_epoch)}."
+    finally:
+        database.close()
+    sys.stdout.write(f"{said}\n")
     return 0
 
 
@@ -51,8 +79,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", help=f"port, 0 for any free one (default {defaults.port})")
     parser.add_argument("--database", metavar="URL", help=f"default {defaults.database}")
     parser.add_argument("--workers", metavar="N", help="processes; this version runs one")
-    commands = parser.add_subparsers(dest="command", metavar="build")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     build = commands.add_parser("build", help="write the static site to a folder")
     build.add_argument("--out", type=Path, default=Path("dist"), help="folder (default dist)")
     build.add_argument("--api-url", metavar="URL", help="where the page finds the API")
+    compact = commands.add_parser("compact", help="forget old deletions for good")
+    compact.add_argument(
+        "--older-than",
+        metavar="DAYS",
+        default=str(DEFAULT_DAYS),
+        help=f"how old they are at least (default {DEFAULT_DAYS})",
+    )
+    commands.add_parser("new-epoch", help="tell clients that a backup was put back")
     return parser

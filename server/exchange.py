@@ -10,37 +10,47 @@ from sqlalchemy import Connection
 from app.core.actions import Registry
 from app.protocol import Result, SyncRequest, SyncResponse
 from server.cursors import decode_cursor
+from server.history import History, Start, read_history
 from server.identity import Identity
-from server.pull import Page, Position, newest_version, pull
-from server.push import Push, push
+from server.pull import Page, Position, pull
+from server.push import Push, Pushed, push
 from server.records import Author
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, who makes it, and when: `now` is in microseconds since the epoch."""
+    """A request, who makes it, and when: `now` is in microseconds since the epoch.
+
+    Without `pulls` no rows are read for the answer.
+    """
 
     identity: Identity
     request: SyncRequest
     now: int
+    pulls: bool = True
 
     def push(self) -> Push:
         """Return what is pushed."""
         author = Author(self.identity.user_id, self.request.client_id)
         return Push(author, self.request.actions, self.request.settled_through, self.now)
 
-    def position(self) -> Position:
-        """Return where the pull starts."""
-        after = decode_cursor(self.request.cursor)
-        return Position(self.request.client_id, after, self.request.limit)
+    def position(self, history: History, newest: int) -> Position:
+        """Return where the pull starts; `newest` is how far the space had come before the push."""
+        if self.pulls:
+            start = history.start(decode_cursor(self.request.cursor), newest)
+        else:
+            start = Start(history.newest, since=None, reset=False)
+        return Position(self.request.client_id, start, self.request.limit)
 
-    def answer(self, results: list[Result], page: Page) -> SyncResponse:
+    def answer(self, results: list[Result], page: Page, epoch: str) -> SyncResponse:
         """Return the answer to the request."""
         return SyncResponse(
             results=results,
             rows=page.rows,
             cursor=page.cursor,
             has_more=page.has_more,
+            epoch=epoch,
+            reset=page.reset,
             unread_count=page.unread_count,
             server_time=self.now // 1000,
         )
@@ -72,16 +82,17 @@ def answer_all(
 def _answer_in_space(
     connection: Connection, space_id: str, registry: Registry, exchanges: Sequence[Exchange]
 ) -> list[SyncResponse]:
-    verdicts: dict[int, list[Result]] = {}
-    places = [place for place, exchange in enumerate(exchanges) if exchange.request.actions]
-    if places:
-        pushes = [exchanges[place].push() for place in places]
-        results, newest = push(connection, space_id, registry, pushes)
-        verdicts = dict(zip(places, results, strict=True))
-    else:
-        newest = newest_version(connection, space_id)
-    pages = pull(connection, space_id, newest, [exchange.position() for exchange in exchanges])
+    pushes = [exchange.push() for exchange in exchanges if exchange.request.actions]
+    done = iter(push(connection, space_id, registry, pushes) if pushes else ())
+    history = read_history(connection, space_id)
+    results: list[list[Result]] = []
+    positions: list[Position] = []
+    for exchange in exchanges:
+        pushed = next(done) if exchange.request.actions else Pushed([], history.newest)
+        results.append(pushed.results)
+        positions.append(exchange.position(history, pushed.began_at))
+    pages = pull(connection, space_id, history, positions)
     return [
-        exchange.answer(verdicts.get(place, []), page)
-        for place, (exchange, page) in enumerate(zip(exchanges, pages, strict=True))
+        exchange.answer(verdicts, page, history.epoch)
+        for exchange, verdicts, page in zip(exchanges, results, pages, strict=True)
     ]

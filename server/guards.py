@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Container
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.metrics import Metrics
 from server.problems import error_response
 
 logger = logging.getLogger("driftline.requests")
@@ -55,30 +57,47 @@ class ApiHeaders:
 
 
 class RequestLog:
-    """Logs method, path, status and duration of every request; never the texts that it carries.
+    """Logs one line for every request, and times it; never the texts that it carries.
 
-    An endpoint may add ids and numbers as `request.state.note`.
+    The line holds method, path, status, duration and an id, which the API's answer carries as
+    `X-Request-Id`. An endpoint may add ids and numbers as `request.state.note`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not logger.isEnabledFor(logging.INFO):
+        if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        request_id = secrets.token_hex(8)
         status = 0
+        began = time.perf_counter()
 
         async def send_noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                self._metrics.answered(_route(scope), status, time.perf_counter() - began)
+                if scope["path"].startswith("/api"):
+                    MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
-        began = time.perf_counter()
         try:
             return await self._app(scope, receive, send_noted)
+        except Exception:
+            if not status:
+                status = 500
+                self._metrics.answered(_route(scope), status, time.perf_counter() - began)
+            raise
         finally:
             took = (time.perf_counter() - began) * 1000
             note = scope.get("state", {}).get("note", "")
-            line = "%s %s status=%d ms=%.1f%s"
-            logger.info(line, scope["method"], quote(scope["path"]), status, took, note)
+            line = "%s %s status=%d ms=%.1f request=%s%s"
+            logger.info(line, scope["method"], quote(scope["path"]), status, took, request_id, note)
+
+
+def _route(scope: Scope) -> str:
+    """Return the pattern of the request's path, so that paths with ids count as one."""
+    route = scope.get("route")
+    return getattr(route, "path_format", "other")

@@ -1,11 +1,13 @@
 """The database's history: an append-only list of named steps.
 
 Each step is applied together with its record in one transaction. A step that was released is never
-changed; its statements are plain SQL that SQLite and PostgreSQL both take.
+changed; its statements are plain SQL that SQLite and PostgreSQL both take. `:random` in one stands
+for 16 random hexadecimal digits.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -68,6 +70,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX receipts_by_seq ON receipts (space_id, user_id, client_id, seq)",
         ),
     ),
+    Migration(
+        "0002_epoch_and_horizon",
+        (
+            "CREATE TABLE properties (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+            "INSERT INTO properties (name, value) VALUES ('epoch', :random)",
+            "ALTER TABLE spaces ADD COLUMN horizon BIGINT NOT NULL DEFAULT 0",
+        ),
+    ),
 )
 
 
@@ -96,6 +106,7 @@ def _apply(step: Migration, connection: Connection) -> bool:
     if step.name in _applied(connection):
         return False
     for statement in step.statements:
-        connection.execute(text(statement))
+        values = {"random": secrets.token_hex(8)} if ":random" in statement else {}
+        connection.execute(text(statement), values)
     connection.execute(text("INSERT INTO migrations (name) VALUES (:name)"), {"name": step.name})
     return True

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, bindparam, func, select
 from app.core.messages import COLLECTION as MESSAGES
 from app.protocol import MAX_PULL_ROWS, Row
 from server.cursors import encode_cursor
+from server.history import History, Start
 from server.records import ROW_COLUMNS, StoredRow
-from server.tables import rows, spaces
+from server.tables import rows
 
-_NEWEST = select(spaces.c.version).where(spaces.c.space_id == bindparam("in_space"))
 _AFTER = (rows.c.space_id == bindparam("in_space"), rows.c.version > bindparam("after"))
 _ROWS = (
     select(*(rows.c[name] for name in ROW_COLUMNS))
@@ -35,8 +35,13 @@ class Position:
     """Where a client's pull starts, and how many rows it takes at most."""
 
     client_id: str
-    after: int
+    start: Start
     limit: int
+
+    @property
+    def after(self) -> int:
+        """The version behind which it starts."""
+        return self.start.after
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Page:
     cursor: str
     has_more: bool
     unread_count: int
+    reset: bool
 
 
 @dataclass(frozen=True)
@@ -62,27 +68,22 @@ class _Change:
         return is_message and stored.client_id != client_id
 
 
-def newest_version(connection: Connection, space_id: str) -> int:
-    """Return the version of the last change in the space, 0 before the first."""
-    return connection.scalar(_NEWEST, {"in_space": space_id}) or 0
-
-
 def pull(
-    connection: Connection, space_id: str, newest: int, positions: Sequence[Position]
+    connection: Connection, space_id: str, history: History, positions: Sequence[Position]
 ) -> list[Page]:
     """Return for each position up to `limit` rows with a version after it, oldest change first.
 
-    `newest` is the space's newest version. A position beyond it belongs to another history: then
-    all rows count. `unread_count` is the number of messages after the position that other clients
-    wrote last.
+    `history` is the space's as the transaction sees it. `unread_count` is the number of messages
+    after the position that other clients wrote last.
     """
+    newest = history.newest
     # Most clients that pull are a few rows behind: one query serves all of them.
     near = [p.after for p in positions if newest - MAX_PULL_ROWS <= p.after < newest]
     shared = _read(connection, space_id, min(near), MAX_PULL_ROWS) if near else []
     versions = [change.stored.version for change in shared]
     pages: list[Page] = []
     for position in positions:
-        after = position.after if position.after <= newest else 0
+        after = position.after
         if after == newest:
             found = []
         elif after in near:
@@ -90,7 +91,7 @@ def pull(
             found = shared[start : start + position.limit + 1]
         else:
             found = _read(connection, space_id, after, position.limit + 1)
-        pages.append(_page(connection, space_id, newest, position, after, found))
+        pages.append(_page(connection, space_id, history, position, found))
     return pages
 
 
@@ -103,17 +104,18 @@ def _read(connection: Connection, space_id: str, after: int, most: int) -> list[
 def _page(
     connection: Connection,
     space_id: str,
-    newest: int,
+    history: History,
     position: Position,
-    after: int,
     found: list[_Change],
 ) -> Page:
     page = found[: position.limit]
     has_more = len(found) > len(page)
     if has_more:
-        newest = page[-1].stored.version
-        keys = {"in_space": space_id, "after": after, "by_client": position.client_id}
+        cursor = encode_cursor(history.epoch, page[-1].stored.version, position.start.since)
+        keys = {"in_space": space_id, "after": position.after, "by_client": position.client_id}
         unread = connection.scalar(_UNREAD, keys) or 0
     else:
+        cursor = encode_cursor(history.epoch, history.newest)
         unread = sum(change.is_unread(position.client_id) for change in page)
-    return Page([change.row for change in page], encode_cursor(newest), has_more, unread)
+    seen = [change.row for change in page]
+    return Page(seen, cursor, has_more, unread, position.start.reset)

@@ -21,6 +21,14 @@ from server.storage import Changes, Stored, load, save
 
 
 @dataclass(frozen=True)
+class Pushed:
+    """The verdicts on a push, and the version that the space had come to before it."""
+
+    results: list[Result]
+    began_at: int
+
+
+@dataclass(frozen=True)
 class Push:
     """One client's actions, and how far it has settled; `now` is in microseconds."""
 
@@ -32,21 +40,18 @@ class Push:
 
 def push(
     connection: Connection, space_id: str, registry: Registry, pushes: Sequence[Push]
-) -> tuple[list[list[Result]], int]:
-    """Run the pushes one after the other; needs a write transaction.
-
-    Returns the verdicts on each, and the version that the space has come to.
-    """
+) -> list[Pushed]:
+    """Run the pushes one after the other; needs a write transaction."""
     authors = [push.author for push in pushes]
     actions = [action for push in pushes for action in push.actions]
     stored = load(connection, space_id, authors, actions)
     changes = Changes(stored.version, stored.updated_at)
-    results = [_run(registry, stored, changes, push) for push in pushes]
+    done = [_run(registry, stored, changes, push) for push in pushes]
     save(connection, space_id, stored, changes)
-    return results, changes.version
+    return done
 
 
-def _run(registry: Registry, stored: Stored, changes: Changes, push: Push) -> list[Result]:
+def _run(registry: Registry, stored: Stored, changes: Changes, push: Push) -> Pushed:
     author = push.author
     settled = changes.settled.get(author, stored.settled.get(author, 0))
     before = Before(
@@ -60,4 +65,4 @@ def _run(registry: Registry, stored: Stored, changes: Changes, push: Push) -> li
     changes.add(author, outcome)
     if push.settled_through > settled:
         changes.settled[author] = push.settled_through
-    return outcome.results
+    return Pushed(outcome.results, before.version)

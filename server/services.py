@@ -15,9 +15,11 @@ from app.core.actions import Registry
 from app.protocol import SyncResponse
 from server.database import READERS, Database, Job
 from server.exchange import Exchange, answer_all
+from server.history import History, read_epoch, read_history
 from server.identity import Identity
+from server.metrics import Metrics
 from server.pokes import LocalPokes, Pokes
-from server.pull import newest_version
+from server.streams import Streams
 from server.writer import Writer
 
 T = TypeVar("T")
@@ -30,19 +32,36 @@ def wall_clock() -> int:
 
 
 class Services:
-    """The database with its writer and readers, the action registry, the clock and the pokes."""
+    """The database with its writer and readers, the action registry, the clock, and what goes on.
 
-    def __init__(self, database: Database, registry: Registry, clock: Clock) -> None:
+    `epoch` is the database's as it was at the start; it never changes while a server runs.
+    """
+
+    def __init__(
+        self, database: Database, registry: Registry, clock: Clock, streams: Streams
+    ) -> None:
         self.database = database
         self.registry = registry
         self.clock = clock
+        self.epoch = database.read(read_epoch)
         self.pokes: Pokes = LocalPokes()
+        self.streams = streams
+        self.metrics = Metrics(streams)
         self._writer: Writer[Exchange, SyncResponse] = Writer(database, self._answer)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
     async def write(self, exchange: Exchange) -> SyncResponse:
-        """Answer an exchange that pushes, off the event loop; returns once it has committed."""
-        return await asyncio.wrap_future(self._writer.submit(exchange))
+        """Answer an exchange that pushes, off the event loop; returns once it has committed.
+
+        The listeners of the space are poked where it has changed.
+        """
+        answered = await asyncio.wrap_future(self._writer.submit(exchange))
+        self.metrics.judged(answered.results)
+        rows = [result.row for result in answered.results if result.verdict == "applied"]
+        newest = max((row.version for row in rows if row), default=0)
+        if newest:
+            self.pokes.publish(exchange.identity.space_id, newest)
+        return answered
 
     async def read(self, exchange: Exchange) -> SyncResponse:
         """Answer an exchange that only pulls, off the event loop."""
@@ -50,13 +69,14 @@ class Services:
         def job(connection: Connection) -> SyncResponse:
             return self._answer(connection, [exchange])[0]
 
-        return await self._read(job)
+        return await self.query(job)
 
-    async def newest_version(self, identity: Identity) -> int:
-        """Return the version of the last change in the space."""
-        return await self._read(lambda connection: newest_version(connection, identity.space_id))
+    async def history(self, identity: Identity) -> History:
+        """Return the epoch, and how far the identity's space has come."""
+        return await self.query(lambda connection: read_history(connection, identity.space_id))
 
-    async def _read(self, job: Job[T]) -> T:
+    async def query(self, job: Job[T]) -> T:
+        """Run `job` in a read transaction, off the event loop."""
         return await asyncio.wrap_future(self._readers.submit(self.database.read, job))
 
     def _answer(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[SyncResponse]:

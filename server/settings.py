@@ -18,6 +18,7 @@ class Settings:
 
     `site_root` is the folder that holds the app's files, `None` for the API alone. `api_url` is
     what the page is told to talk to. `allowed_origins` are other origins that may use the API.
+    `max_streams` event streams may be open at a time, and so many of them for one user.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +28,8 @@ class Settings:
     api_url: str = "./api"
     allowed_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
+    max_streams_per_user: int = 64
+    max_streams: int = 2_000
     site_root: Path | None = None
 
     @classmethod
@@ -41,9 +44,9 @@ class Settings:
             if PREFIX + setting.name.upper() in environment
         }
         values |= {name: value for name, value in given.items() if value is not None}
-        for name in ("port", "workers"):
+        for name in ("port", "workers", "max_streams_per_user", "max_streams"):
             if name in values:
-                values[name] = _whole_number(name, values[name])
+                values[name] = whole_number(name, values[name])
         origins = values.get("allowed_origins", ())
         if isinstance(origins, str):
             values["allowed_origins"] = tuple(origins.replace(",", " ").split())
@@ -56,6 +59,8 @@ class Settings:
     def _check(self) -> None:
         if not 0 <= self.port <= 65535:
             raise InvalidInput(f"The port must be between 0 and 65535, not {self.port}.")
+        if min(self.max_streams_per_user, self.max_streams) < 1:
+            raise InvalidInput("At least one event stream must be allowed.")
         if self.workers != 1:
             raise InvalidInput(
                 "This version runs one worker only: its live updates reach the clients of "
@@ -65,7 +70,8 @@ class Settings:
             raise InvalidInput(f"The log level cannot be “{self.log_level}”.")
 
 
-def _whole_number(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any) -> int:
+    """Return the number that a setting's text says; raises `InvalidInput`."""
     try:
         return int(value)
     except ValueError:

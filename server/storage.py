@@ -102,7 +102,9 @@ def load(
     here = {"in_space": space_id}
     space = connection.execute(_LOCK, here).one_or_none()
     if space is None:
-        connection.execute(_ADD_SPACE, [{"space_id": space_id, "version": 0, "updated_at": 0}])
+        connection.execute(
+            _ADD_SPACE, [{"space_id": space_id, "version": 0, "updated_at": 0, "horizon": 0}]
+        )
     items = {
         "collections": list({action.collection for action in actions}),
         "item_ids": list({action.item_id for action in actions}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -58,13 +60,17 @@ async def sync(request: Request) -> Response:
     exchange = Exchange(identity, asked, services.clock())
     if asked.actions:
         answered = await services.write(exchange)
-        rows = [result.row for result in answered.results if result.verdict == "applied"]
-        newest = max((row.version for row in rows if row), default=0)
-        if newest:
-            services.pokes.publish(identity.space_id, newest)
     else:
         answered = await services.read(exchange)
+    request.state.note += summary(answered)
     return Response(answered.model_dump_json(), media_type="application/json")
+
+
+def summary(answered: SyncResponse) -> str:
+    """Return an answer in numbers, for the log."""
+    verdicts = Counter(result.verdict for result in answered.results)
+    counts = [*sorted(verdicts.items()), ("rows", len(answered.rows))]
+    return "".join(f" {name}={count}" for name, count in counts)
 
 
 def parse_request(body: bytes) -> SyncRequest:

@@ -11,12 +11,20 @@ from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 metadata = MetaData()
 
+properties = Table(
+    "properties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 spaces = Table(
     "spaces",
     metadata,
     Column("space_id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("horizon", BigInteger, nullable=False),
 )
 
 clients = Table(

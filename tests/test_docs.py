@@ -143,7 +143,7 @@ def test_readme_and_makefile_name_the_same_verbs() -> None:
 def test_every_option_and_setting_of_serve_py_is_documented(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for arguments in (["--help"], ["build", "--help"]):
+    for arguments in (["--help"], ["build", "--help"], ["compact", "--help"]):
         with pytest.raises(SystemExit):
             main(ROOT, arguments)
     options = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}

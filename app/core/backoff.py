@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 PATIENT_AFTER = 12
 """Failures in a row after which delays may grow past the cap, up to the late cap."""
 
+PATIENT_AFTER = 12
+"""Failures in a row after which delays may grow past the cap, up to the late cap."""
+
 
 @dataclass(frozen=True)
 class Backoff:

@@ -60,4 +60,7 @@ async def test_quiet_stream_has_heartbeats_as_comments(
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/api/events", "headers": []}
     scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}
     await asyncio.wait_for(api.app(scope, receive, send), 10)
-    assert b'event: changed\r\ndata: {"cursor": "c0"}\r\n\r\n' in sent
+    cursor = f"c{api.services.epoch}.0"
+    assert (
+        f'id: {cursor}\r\nevent: changed\r\ndata: {{"cursor": "{cursor}"}}\r\n\r\n'.encode() in sent
+    )

@@ -38,3 +38,11 @@ def test_value_that_does_not_fit_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         Settings.load({}, given)
+
+
+def test_limits_of_streams_are_whole_numbers_above_zero() -> None:
+    given = {"DRIFTLINE_MAX_STREAMS": "9", "DRIFTLINE_MAX_STREAMS_PER_USER": "3"}
+    settings = Settings.load(given, {})
+    assert (settings.max_streams, settings.max_streams_per_user) == (9, 3)
+    with pytest.raises(InvalidInput, match="event stream"):
+        Settings.load({"DRIFTLINE_MAX_STREAMS": "0"}, {})

@@ -9,7 +9,8 @@ from tests.server.conftest import Api
 
 async def test_health_says_the_version(api: Api) -> None:
     answer = await api.http.get("/api/health")
-    assert answer.json() == {"status": "ok", "version": "0.1.0"}
+    epoch = api.services.epoch
+    assert answer.json() == {"status": "ok", "version": "0.1.0", "epoch": epoch}
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -32,6 +33,8 @@ async def test_push_answers_verdict_and_row_and_pulls_it_in_the_same_round_trip(
         "rows": [row],
         "cursor": answer["cursor"],
         "has_more": False,
+        "epoch": api.services.epoch,
+        "reset": False,
         "unread_count": 0,
         "server_time": 1_760_000_000_000,
     }

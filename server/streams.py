@@ -1,0 +1,35 @@
+"""How many event streams are open, and whether one more may be: each holds a connection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+
+class Streams:
+    """Places for streams: so many for one owner, so many in all. Used on the event loop only."""
+
+    def __init__(self, most_each: int, most: int) -> None:
+        self._most_each = most_each
+        self._most = most
+        self._open: Counter[Hashable] = Counter()
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
+    @contextmanager
+    def place(self, owner: Hashable) -> Iterator[bool]:
+        """Hold a place for as long as the context lasts; yields whether there was one."""
+        if self._open[owner] >= self._most_each or self.count >= self._most:
+            yield False
+            return
+        self._open[owner] += 1
+        try:
+            yield True
+        finally:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
