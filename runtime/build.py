@@ -36,6 +36,7 @@ def build(app_dir: Path = APP) -> bool:
     if current and app_bundle.is_fresh(app_dir, DIST):
         return False
     node = find_node()
+    install_packages(node)
     if not current:
         CACHE.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE, prefix="dist-") as scratch:
@@ -51,7 +52,6 @@ def build(app_dir: Path = APP) -> bool:
 
 def build_into(target: Path, node: Node, app_dir: Path) -> None:
     """Build everything, from the packages on, into the new folder `target`."""
-    install_packages(node)
     wheels = fetch_wheels()
     write_pyodide(node, wheels, target / "pyodide")
     write_assets(target)
