@@ -62,6 +62,7 @@ def build_into(target: Path, node: Node, app_dir: Path) -> None:
 def differences(app_dir: Path = APP) -> list[str]:
     """Build twice into temporary folders and name the files whose bytes differ."""
     node = find_node()
+    install_packages(node)
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
         once, again = Path(scratch, "once"), Path(scratch, "again")
         build_into(once, node, app_dir)
