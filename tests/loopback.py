@@ -12,6 +12,7 @@ from app.ports import HttpResponse
 from app.protocol import PROTOCOL
 from server.database import Database
 from server.exchange import answer
+from server.history import begin_epoch
 from server.identity import LOCAL
 from server.migrations import migrate
 from server.problems import RequestRefused
@@ -24,7 +25,11 @@ class Loopback:
 
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         self._clock = clock
-        self._database = Database(f"sqlite:///{folder / 'server.db'}")
+        self._file = folder / "server.db"
+        self._open()
+
+    def _open(self) -> None:
+        self._database = Database(f"sqlite:///{self._file}")
         migrate(self._database)
 
     def __call__(self, method: str, url: str, body: str | None) -> HttpResponse:
@@ -46,6 +51,22 @@ class Loopback:
         body = json.dumps({"protocol": PROTOCOL, "client_id": "reader", "cursor": None})
         rows = json.loads(self("POST", "/api/sync", body).body)["rows"]
         return [row["data"]["text"] for row in rows if row["collection"] == COLLECTION]
+
+    def back_up(self) -> bytes:
+        """Return the database as it is now."""
+        self._database.close()
+        content = self._file.read_bytes()
+        self._open()
+        return content
+
+    def restore(self, backup: bytes) -> None:
+        """Put a backup back, as docs/operations.md says, with a new epoch."""
+        self._database.close()
+        for beside in self._file.parent.glob(f"{self._file.name}*"):
+            beside.unlink()
+        self._file.write_bytes(backup)
+        self._open()
+        self._database.write(begin_epoch)
 
     def close(self) -> None:
         """Close the database."""

@@ -9,6 +9,7 @@ from typing import Any
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.outbox import CURSOR, hold, value_of
+from app.core.reset import EPOCH, RESET, Reset, read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.ports import Batch, Delete, Get, Put, Query
 from app.protocol import Problem, Result, Row, SyncResponse
@@ -20,13 +21,19 @@ RETRY_AFTER = 1.0
 
 @dataclass
 class Settled:
-    """What one answer changed: counts of verdicts, items to show anew, and how actions ended."""
+    """What one answer changed: counts of verdicts, items to show anew, and how actions ended.
+
+    `sweeps` says that rows are to be swept out after a pull that started over; `restored`, that the
+    server's database is not the one that this device knew.
+    """
 
     synced: int = 0
     failed: int = 0
     conflicts: int = 0
     changed: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    sweeps: bool = False
+    restored: bool = False
 
     @property
     def progressed(self) -> bool:
@@ -45,29 +52,35 @@ def settle(
     """
     items = list(dict.fromkeys((entry.collection, entry.item_id) for entry in entries))
     rows = _newest([result.row for result in response.results if result.row], response.rows)
-    queries: list[Query] = [CURSOR]
+    queries: list[Query] = [CURSOR, RESET, EPOCH]
     queries += [by_item(collection, item_id) for collection, item_id in items]
     queries += [Get(ROWS, [row.collection, row.id]) for row in rows]
 
-    def decide(cursor: dict[str, Any] | None, *found: Any) -> Batch:
-        settled = Settled()
+    def decide(
+        cursor: dict[str, Any] | None,
+        started: dict[str, Any] | None,
+        epoch: dict[str, Any] | None,
+        *found: Any,
+    ) -> Batch:
+        known = value_of(epoch)
+        settled = Settled(restored=known is not None and known != response.epoch)
         results = {result.id: result for result in response.results}
         writes: list[Put | Delete] = []
         for item, values in zip(items, found[: len(items)], strict=True):
             writes += _settle_item(read_entries(values), results, now, settled)
             settled.changed.add(item)
         current = value_of(cursor) == asked_cursor
-        pushed = {
-            (result.row.collection, result.row.id) for result in results.values() if result.row
-        }
-        for row, stored in zip(rows, found[len(items) :], strict=True):
-            key = (row.collection, row.id)
-            newer = stored is None or row.version > stored["version"]
-            if newer and (current or key in pushed):
-                writes.append(Put(ROWS, row.model_dump(mode="json")))
-                settled.changed.add(key)
+        reset = read_reset(started).after(response) if current else read_reset(started)
+        stored = dict(zip(map(_key, rows), found[len(items) :], strict=True))
+        pushed = {_key(result.row) for result in response.results if result.row}
+        for row in rows:
+            wanted = current or _key(row) in pushed
+            if wanted and reset.accepts(row, stored[_key(row)]):
+                writes.append(reset.put_row(row))
+                settled.changed.add(_key(row))
         if current:
-            writes.append(Put(METADATA, {"key": "cursor", "value": response.cursor}))
+            writes += _moved_on(response, reset)
+            settled.sweeps = reset.phase == "sweeping"
         return Batch(writes, settled)
 
     return Decision(queries, decide)
@@ -76,6 +89,17 @@ def settle(
 def forget_cursor() -> Decision:
     """Forget where the last pull ended, so that the next one starts from the beginning."""
     return Decision([], lambda: Batch([Delete(METADATA, "cursor")]))
+
+
+def _moved_on(response: SyncResponse, reset: Reset) -> list[Put]:
+    """Return the writes that say how far the pull is, and in which history."""
+    cursor = Put(METADATA, {"key": "cursor", "value": response.cursor})
+    epoch = Put(METADATA, {"key": "epoch", "value": response.epoch})
+    return [cursor, epoch, reset.put()]
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row.collection, row.id
 
 
 def _newest(*groups: Sequence[Row]) -> list[Row]:

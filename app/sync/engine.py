@@ -19,6 +19,7 @@ from app.sync.connection import Connection
 from app.sync.refusals import Refusals
 from app.sync.report import Hold, StatusStore, SyncReport
 from app.sync.runner import Runner
+from app.sync.sweeper import Sweeper
 from app.sync.transport import Transport, render_request
 from app.sync.waiting import Rest, Waking, wait_at_most
 
@@ -88,6 +89,7 @@ class Engine:
         self._refused = 0
         self._silences = 0
         self._unsettled = True
+        self._sweeper = Sweeper(store, changes)
         self._cursor: str | None = None
         self._unread = 0
         self._waking = Waking(clock)
@@ -180,6 +182,9 @@ class Engine:
         self._unread = max(self._unread, response.unread_count)
         self._changes.announce(settled.changed, outcomes=settled.outcomes)
         self._unsettled = False
+        if settled.restored:
+            self._status.change(restored=True)
+        await self._sweeper.run(settled.sweeps)
         await self._refusals.passed(pushed)
         ran = await self._runner.run_all(claimed.local)
         full = len(pushed) + len(claimed.local) >= limit

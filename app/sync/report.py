@@ -46,7 +46,8 @@ class Status:
 
     `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
     milliseconds since the epoch; `last_error` says why the last synchronisation ended early, and
-    `hold` what a person has to do before it can go on.
+    `hold` what a person has to do before it can go on. `restored` says that the server was found
+    to have gone back to a backup: all was pulled anew, and what waits here is kept.
     """
 
     connection: ConnectionState = ConnectionState()
@@ -58,6 +59,7 @@ class Status:
     last_synced: int | None = None
     last_error: str | None = None
     hold: Hold | None = None
+    restored: bool = False
 
     @property
     def count(self) -> int:

@@ -10,6 +10,10 @@ from app.sync.report import Status
 
 CONNECTION = {"connected": "Connected", "connecting": "Connecting…", "disconnected": "Offline"}
 HOLD = {"sign_in": "Sign in", "update": "Update the app"}
+RESTORED = (
+    "The server went back to an earlier backup. This device shows what the server has now; "
+    "what you wrote and was not sent yet is kept."
+)
 NO_SERVER = "Not connected to a server"
 
 
@@ -24,6 +28,8 @@ def trouble_text(status: Status) -> str:
     """Return what to say where the server is there but does not take what is sent."""
     if status.hold is not None:
         return f"{HOLD[status.hold]} to send {status.pending:,}. What you wrote is kept."
+    if status.restored and not status.last_error:
+        return RESTORED
     if status.connection.status != "connected" or not status.last_error:
         return ""
     return f"{status.last_error} What you wrote is kept and will be sent again."
