@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.simulation.device import Device
     from tests.simulation.world import World
 
-BUG_CODES = ("key_reuse", "already_settled", "invalid_cursor")
+BUG_CODES = ("key_reuse", "already_settled", "invalid")
 """Refusals that a sound client never gets."""
 
 
@@ -41,9 +41,10 @@ class Ledger:
             if action.id in self.effects:
                 fail(1, f"{action.type} {action.id} took effect twice")
             place = (effect.client_id, effect.key)
-            if self.last.get(place, 0) >= action.seq:
+            late = self.last.get(place, 0) >= action.seq
+            if late and not self._world.is_discarded(action.id):
                 fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
-            self.last[place] = action.seq
+            self.last[place] = max(action.seq, self.last.get(place, 0))
             self._check_base(effect)
             self.effects[action.id] = effect
             if effect.row is not None and effect.row != self.mirror.get(effect.key):
@@ -89,6 +90,17 @@ def entries_of(device: Device, key: ItemKey | None = None) -> list[Entry]:
 def answer(device: Device, query: Get | Scan) -> Any:
     """Return what a device's storage holds, without any time passing."""
     return device.store._answer(query)
+
+
+def check_held(world: World, device: Device) -> None:
+    """Behind what failed or is in conflict, everything of the item is blocked."""
+    held: set[ItemKey] = set()
+    for entry in entries_of(device):
+        key = (entry.collection, entry.item_id)
+        if entry.state in HOLDING:
+            held.add(key)
+        elif (entry.state == "blocked") != (key in held):
+            world.fail(3, f"{entry.id} is {entry.state}, held: {key in held}")
 
 
 class Watch:

@@ -195,12 +195,13 @@ def older_row_overwrites_newer(patch: Patch) -> None:
 
 
 def settles_too_much(patch: Patch) -> None:
-    """A request without actions says that all is settled."""
+    """What was put off counts as settled when later actions are sent."""
 
     def change(batch: Batch) -> Batch:
         claimed = batch.result
-        if not claimed.entries:
-            batch = replace(batch, result=replace(claimed, settled_through=10**9))
+        if claimed.entries:
+            settled = claimed.entries[0].seq - 1
+            batch = replace(batch, result=replace(claimed, settled_through=settled))
         return batch
 
     patch.setattr(engine, "claim", changed(outbox.claim, change))

@@ -24,6 +24,7 @@ class Link:
         self._world = world
         self._device = device
         self.cut: set[str] = set()
+        self.script: list[str] = []
         self.in_flight = 0
         self.times: list[int] = []
         self._sent = 0
@@ -44,7 +45,8 @@ class Link:
     def _post(self, method: str, url: str, body: str | None, timeout: float, reply: Reply) -> None:
         world, rng = self._world, self._world.rng
         phase = "probe" if body is None else "pull" if '"actions":[]' in body else "push"
-        fault = world.network_fault()
+        scripted = phase == "push" and self.script
+        fault = self.script.pop(0) if scripted else world.network_fault()
         if fault:
             world.coverage[fault, phase] += 1
         world.clock.call_later(timeout, lambda: _fail(reply))

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from tests.simulation.device import Device, Tab
     from tests.simulation.world import World
 
-ACTS = {"send": 8, "create": 8, "update": 16, "delete": 5, "remove": 4, "retry": 8, "sync": 4}
+ACTS = {
+    "send": 8,
+    "create": 8,
+    "update": 14,
+    "turn": 10,
+    "delete": 5,
+    "remove": 4,
+    "retry": 8,
+    "sync": 4,
+}
 """What a person does, and how often each is chosen."""
 
-ITEMS = ("n1", "n2", "n3", "n4")
+ITEMS = ("n1", "n2", "n3")
 
 
 class Person:
@@ -62,11 +71,17 @@ class Person:
         text = self._maybe_poison() if field == "b" else self._text()
         self._note(tab, "update", {field: text})
 
+    def _turn(self, tab: Tab) -> None:
+        self._note(tab, "turn", {"c": self._world.rng.choice(("x", "y", "z"))})
+
     def _delete(self, tab: Tab) -> None:
         self._note(tab, "delete", None)
 
     def _note(self, tab: Tab, kind: str, data: dict[str, Any] | None) -> None:
         item = self._world.rng.choice(ITEMS)
+        waiting = [e.item_id for e in entries_of(tab.device) if e.collection == "notes"]
+        if waiting and self._world.rng.random() < 0.5:
+            item = waiting[-1]
         client = tab.client
         assert client is not None
         _spawn(tab, lambda: client.queue.add(kind, data, collection="notes", item_id=item))

@@ -9,7 +9,7 @@ from collections import Counter
 
 from app.protocol import Result
 from tests.simulation import quiet
-from tests.simulation.checks import Ledger, Watch, entries_of
+from tests.simulation.checks import Ledger, Watch, check_held, entries_of
 from tests.simulation.clock import SimClock
 from tests.simulation.coverage import NETWORK, Coverage
 from tests.simulation.device import Device, task_factory
@@ -27,9 +27,13 @@ STEPS = {
     "jump": 2,
     "cut": 3,
     "mend": 4,
+    "script": 5,
     "online": 4,
 }
 """Kinds of steps, and how often each is chosen."""
+
+PUSHES = ("drop_answer", "kill_after_commit", "error_500", "delay_answer", "")
+"""What a script of faults lets happen to the next pushes of a device, one after the other."""
 
 DRAINED_WITHIN = 5_400.0
 """Seconds within which everything drains once the faults have stopped: an hour that
@@ -66,7 +70,7 @@ class World:
         self.step = 0
         self.faulty = True
         self.fault_rate = self.rng.choice((0.0, 0.1, 0.3, 0.5))
-        self.faults = self.rng.sample(NETWORK, self.rng.randint(2, len(NETWORK)))
+        self.faults = self.rng.sample(NETWORK, self.rng.randint(1, len(NETWORK)))
         self.ledger = Ledger(self)
         self.server = SimServer(self.registry, lambda: self.clock.time)
         self.server.committed = self.ledger.commit
@@ -83,6 +87,10 @@ class World:
     def fail(self, invariant: int, message: str) -> None:
         """Note that an invariant is broken."""
         self.broken.append(f"invariant {invariant}: {message}")
+
+    def is_discarded(self, action_id: str) -> bool:
+        """Tell whether a person discarded an action; one that was sent may still arrive."""
+        return any(action_id in watch.discarded for watch in self.watches.values())
 
     def network_fault(self) -> str | None:
         """Choose what happens to a request."""
@@ -148,6 +156,8 @@ class World:
             way = rng.choice(("out", "in"))
             device.link.cut.add(way)
             self.coverage[f"cut_{way}", device.phase] += 1
+        elif kind == "script":
+            device.link.script = rng.choices(PUSHES, k=3)
         elif kind == "mend":
             device.link.cut.clear()
         elif device.tabs and (client := rng.choice(device.tabs).client):
@@ -166,6 +176,7 @@ class World:
         await self.clock.settle()
         device = self.rng.choice(self.devices)
         quiet.check_requests(self, device)
+        check_held(self, device)
         if device.unsure:
             await self._look_again(device)
         if device.tabs:
@@ -185,6 +196,7 @@ class World:
         self.faulty = self.server.poison = False
         for device in self.devices:
             device.link.cut.clear()
+            device.link.script = []
             device.store.abort_in = 0
             device.armed = None
             if not device.tabs:
