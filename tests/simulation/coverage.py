@@ -28,7 +28,7 @@ EXPECTED: tuple[tuple[str, str], ...] = (
         ("verdict", verdict)
         for verdict in ("applied", "duplicate", "conflict", "rejected", "retry")
     ),
-    ("poison", "push"),
+    ("poison", "made"),
     ("reordered", "push"),
     ("discarded", "sent"),
     ("coalesced", "joined"),

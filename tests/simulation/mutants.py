@@ -5,14 +5,12 @@ Each is a function that patches the running product; `mutated` undoes it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
 
 from app.core import backoff, outbox
 from app.core import settle as core_settle
@@ -22,41 +20,10 @@ from app.core.schema import METADATA, OUTBOX, ROWS
 from app.core.view import project
 from app.ports import Batch, Delete, Get, Put
 from app.sync import collection, engine, peers
-from server import apply, push, storage
-from server.database import Database
-from server.tables import receipts
+from tests.simulation.server_mutants import SERVER_MUTANTS
 
 Patch = pytest.MonkeyPatch
 Change = Callable[[Batch], Batch]
-
-
-def no_dedupe(patch: Patch) -> None:
-    """The server does not know what it has done before."""
-    patch.setattr(apply._Batch, "_known", lambda *_: None)
-    patch.setattr(storage, "_ADD_RECEIPTS", insert(receipts).prefix_with("OR REPLACE"))
-
-
-def acknowledge_before_commit(patch: Patch) -> None:
-    """Now and then the server answers, and then its transaction is undone."""
-    write, calls = Database.write, itertools.count(1)
-
-    class Undone(Exception):
-        pass
-
-    def hasty(self: Database, job: Callable[[Any], Any]) -> Any:
-        if next(calls) % 5:
-            return write(self, job)
-        kept: list[Any] = []
-
-        def undone(connection: Any) -> None:
-            kept.append(job(connection))
-            raise Undone
-
-        with pytest.raises(Undone):
-            write(self, undone)
-        return kept[0]
-
-    patch.setattr(Database, "write", hasty)
 
 
 def dequeue_on_send(patch: Patch) -> None:
@@ -89,11 +56,6 @@ def cursor_before_rows(patch: Patch) -> None:
     patch.setattr(engine.Engine, "_transact", split)
 
 
-def last_writer_wins(patch: Patch) -> None:
-    """The server ignores `base_version`."""
-    patch.setattr(apply, "is_stale", lambda *_: False)
-
-
 def lost_wake(patch: Patch) -> None:
     """A new action wakes nobody."""
     patch.setattr(peers.Peers, "wake", lambda _self, *, urgent=False: None)
@@ -118,31 +80,9 @@ def requeue_forgets(patch: Patch) -> None:
     patch.setattr(engine, "requeue", changed(outbox.requeue, lambda batch: Batch((), batch.result)))
 
 
-def receipts_dropped_by_age(patch: Patch) -> None:
-    """The server forgets its receipts before the clients have settled them."""
-    save = storage.save
-
-    def forgetful(connection: Any, *rest: Any) -> None:
-        connection.execute(text("DELETE FROM receipts"))
-        save(connection, *rest)
-
-    patch.setattr(push, "save", forgetful)
-
-
 def hold_ignores_followers(patch: Patch) -> None:
     """A failed action does not hold the later ones of its item."""
     patch.setattr(core_settle, "hold", lambda later, _: [e.put(state="pending") for e in later])
-
-
-def server_forgets_what_failed(patch: Patch) -> None:
-    """The server goes on with an item after one of its actions failed in the batch."""
-    take = apply._Batch.take
-
-    def forgetful(self: Any, action: Any) -> None:
-        self._held.clear()
-        take(self, action)
-
-    patch.setattr(apply._Batch, "take", forgetful)
 
 
 def coalesce_after_sent(patch: Patch) -> None:
@@ -225,17 +165,13 @@ def no_backoff(patch: Patch) -> None:
 
 
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
-    no_dedupe,
-    acknowledge_before_commit,
+    *SERVER_MUTANTS,
     dequeue_on_send,
     cursor_before_rows,
-    last_writer_wins,
     lost_wake,
     resend_under_a_new_id,
     requeue_forgets,
-    receipts_dropped_by_age,
     hold_ignores_followers,
-    server_forgets_what_failed,
     coalesce_after_sent,
     verdict_ignored,
     refused_is_dropped,

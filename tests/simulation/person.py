@@ -45,6 +45,8 @@ class Person:
             return
         tab = rng.choice(ready)
         kind = rng.choices(list(ACTS), list(ACTS.values()))[0]
+        if self._world.faulty and rng.random() < 0.05:
+            device.store.abort_in = 1
         self._world.taps[device.number].append(self._world.clock.time)
         getattr(self, f"_{kind}")(tab)
 
@@ -89,7 +91,7 @@ class Person:
     def _maybe_poison(self) -> str:
         """Return, now and then, what the server fails at."""
         if self._world.faulty and self._world.rng.random() < 0.08:
-            self._world.coverage["poison", "push"] += 1
+            self._world.coverage["poison", "made"] += 1
             return "poison"
         return self._text()
 

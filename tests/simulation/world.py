@@ -158,6 +158,9 @@ class World:
             self.coverage[f"cut_{way}", device.phase] += 1
         elif kind == "script":
             device.link.script = rng.choices(PUSHES, k=3)
+            self.person.act(device)
+            await self.clock.advance(rng.random())
+            self.person.act(rng.choice(self.devices))
         elif kind == "mend":
             device.link.cut.clear()
         elif device.tabs and (client := rng.choice(device.tabs).client):
