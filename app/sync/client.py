@@ -103,6 +103,8 @@ class Client:
         client_id = await self._client_id_at_last()
 
         async def lead() -> None:
+            if self._peers.followed:  # the one before may have died before it told what it did
+                self._changes.announce_everything()
             await self._peers.lead(self._engine(client_id))
 
         await self._world.leadership.hold(lead)
