@@ -104,6 +104,8 @@ class Person:
     def _retry(self, tab: Tab) -> None:
         held, client = [e for e in entries_of(tab.device) if e.state in HOLDING], tab.client
         if held and client is not None:
+            if self._world.faulty and self._world.rng.random() < 0.2:
+                tab.device.store.abort_in = 1
             chosen = self._world.rng.choice(held).id
             _spawn(tab, lambda: client.queue.retry(chosen))
 

@@ -180,9 +180,9 @@ class World:
         device = self.rng.choice(self.devices)
         quiet.check_requests(self, device)
         check_held(self, device)
-        if device.unsure:
+        if device.unsure and self.rng.random() < 0.3:
             await self._look_again(device)
-        if device.tabs:
+        if device.tabs and not device.unsure:
             quiet.check_view(self, self.rng.choice(device.tabs))
         self._raise()
 
@@ -215,8 +215,6 @@ class World:
         await self._tap()
         quiet.check_saved(self)
         quiet.check_server(self)
-        for device in self.devices:
-            await self._look_again(device)
         quiet.check_converged(self)
         self._raise()
 
