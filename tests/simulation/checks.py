@@ -103,6 +103,13 @@ def check_held(world: World, device: Device) -> None:
             world.fail(3, f"{entry.id} is {entry.state}, held: {key in held}")
 
 
+def version_of(cursor: str) -> int:
+    """Return the version that a cursor stands behind."""
+    place = decode_cursor(cursor)
+    assert place is not None
+    return place.version
+
+
 class Watch:
     """Looks at each commit of one device's storage before it happens."""
 
@@ -169,9 +176,9 @@ class Watch:
     def _cursor(self, value: dict[str, Any], rows: dict[ItemKey, int]) -> None:
         if value["key"] != "cursor":
             return
-        after = decode_cursor(value["value"])
+        after = version_of(value["value"])
         known = answer(self._device, Get(METADATA, "cursor"))
-        if known is not None and decode_cursor(known["value"]) > after:
+        if known is not None and version_of(known["value"]) > after:
             self._world.fail(6, f"the cursor of device {self._device.number} went back")
         texts = self._device.store._values[ROWS]
         for key, row in self._world.ledger.mirror.items():

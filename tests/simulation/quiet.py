@@ -10,8 +10,7 @@ from app.core.schema import METADATA, ROWS
 from app.core.view import project
 from app.ports import Get
 from app.protocol import Row
-from server.cursors import decode_cursor
-from tests.simulation.checks import answer, entries_of
+from tests.simulation.checks import answer, entries_of, version_of
 from tests.simulation.server import ItemKey
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def unfinished(world: World) -> str:
             elif key not in held:
                 return f"device {device.number}: {entry.type} {entry.id} is {entry.state}"
         cursor = answer(device, Get(METADATA, "cursor"))
-        if cursor is None or decode_cursor(cursor["value"]) != world.ledger.newest:
+        if cursor is None or version_of(cursor["value"]) != world.ledger.newest:
             return f"device {device.number} has not pulled everything"
     return ""
 
