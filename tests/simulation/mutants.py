@@ -175,11 +175,13 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     coalesce_after_sent,
     verdict_ignored,
     refused_is_dropped,
-    older_row_overwrites_newer,
     settles_too_much,
     view_without_pending,
     no_backoff,
 )
+
+RARE: tuple[Callable[[Patch], None], ...] = (older_row_overwrites_newer,)
+"""Caught, but only once in some hundreds of schedules: too slow for the test of each change."""
 
 
 def puts(batch: Batch, store: str) -> list[Put]:
