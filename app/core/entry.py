@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,6 +17,9 @@ EntryState = Literal["pending", "in_flight", "blocked", "conflict", "failed"]
 Outcome = Literal["applied", "conflict", "failed", "discarded"]
 """How an action ended. `applied`: the server, or a handler, carried it out. `conflict`, `failed`:
 it is kept and waits for a person. `discarded`: it was taken out of the outbox."""
+
+LONGEST_WAIT = 3_600_000
+"""Milliseconds that an action is put off at most: past it, the device's clock was set back."""
 
 UNSENT: tuple[EntryState, ...] = ("pending", "in_flight", "blocked")
 HOLDING: tuple[EntryState, ...] = ("conflict", "failed")
@@ -93,6 +96,29 @@ def due(state: EntryState, now: int = MAX_SAFE_INTEGER, limit: int | None = None
     return Scan(OUTBOX, BY_DUE, lower=[state, 0], upper=[state, now], limit=limit)
 
 
+def put_off_beyond(time: int, limit: int) -> Scan:
+    """Return the query for up to `limit` pending entries that are not due before `time`."""
+    lower, upper = ["pending", time + 1], ["pending", MAX_SAFE_INTEGER]
+    return Scan(OUTBOX, BY_DUE, lower=lower, upper=upper, limit=limit)
+
+
 def count_of(state: EntryState) -> CountQuery:
     """Return the query for the number of entries of a state."""
     return CountQuery(OUTBOX, BY_DUE, lower=[state, 0], upper=[state, MAX_SAFE_INTEGER])
+
+
+def parted(
+    entries: Sequence[Entry], is_local: Callable[[Entry], bool]
+) -> tuple[list[Entry], list[Entry]]:
+    """Return what to push and what is local, without anything behind a local entry of its item."""
+    pushed: list[Entry] = []
+    local: list[Entry] = []
+    behind: set[tuple[str, str]] = set()
+    for entry in entries:
+        item = (entry.collection, entry.item_id)
+        if is_local(entry):
+            local.append(entry)
+            behind.add(item)
+        elif item not in behind:
+            pushed.append(entry)
+    return pushed, local

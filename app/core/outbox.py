@@ -19,7 +19,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.entry import HOLDING, UNSENT, Entry, by_item, count_of, due, read_entries
+from app.core.entry import (
+    HOLDING,
+    LONGEST_WAIT,
+    UNSENT,
+    Entry,
+    by_item,
+    count_of,
+    due,
+    parted,
+    put_off_beyond,
+    read_entries,
+)
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.errors import InvalidInput, NotFound
 from app.ports import Batch, Delete, Get, Put, Query, Scan
@@ -54,23 +65,25 @@ def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: Fa
 
     An entry behind a local one of its item waits until that has been carried out.
     """
+    latest = now + LONGEST_WAIT
 
     def decide(
         found: list[dict[str, Any]],
+        put_off: list[dict[str, Any]],
         oldest: list[dict[str, Any]],
         cursor: dict[str, Any] | None,
         seq: dict[str, Any] | None,
     ) -> Batch:
-        entries, local = _parted(read_entries(found), is_local)
+        entries, local = parted(read_entries(found), is_local)
         settled = oldest[0]["seq"] - 1 if oldest else value_of(seq, 0)
         result = Claim(tuple(entries), tuple(local), value_of(cursor), settled)
         leased = now + LEASE
-        return Batch(
-            [entry.put(state="in_flight", next_attempt_at=leased, sent=True) for entry in entries],
-            result,
-        )
+        sent = [e.put(state="in_flight", next_attempt_at=leased, sent=True) for e in entries]
+        sooner = [entry.put(next_attempt_at=latest) for entry in read_entries(put_off)]
+        return Batch([*sent, *sooner], result)
 
-    return Decision([due("pending", now, limit), Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
+    waiting = due("pending", now, limit), put_off_beyond(latest, limit)
+    return Decision([*waiting, Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
 
 
 def claim_local(entry: Entry, now: int) -> Decision:
@@ -208,23 +221,6 @@ def clear_page(limit: int = 500) -> Decision:
 def counts() -> list[Query]:
     """Return the queries for the numbers of unsent (three of them), conflict, failed entries."""
     return [count_of(state) for state in (*UNSENT, *HOLDING)]
-
-
-def _parted(
-    entries: Sequence[Entry], is_local: Callable[[Entry], bool]
-) -> tuple[list[Entry], list[Entry]]:
-    """Return what to push and what is local, without anything behind a local entry of its item."""
-    pushed: list[Entry] = []
-    local: list[Entry] = []
-    behind: set[tuple[str, str]] = set()
-    for entry in entries:
-        item = (entry.collection, entry.item_id)
-        if is_local(entry):
-            local.append(entry)
-            behind.add(item)
-        elif item not in behind:
-            pushed.append(entry)
-    return pushed, local
 
 
 def _among(action_id: str, found: list[dict[str, Any]]) -> tuple[Entry, list[Entry]]:

@@ -19,12 +19,14 @@ class Change:
     """Items (collection, id) whose stored state changed.
 
     `items` holds what some of them amount to now, where whoever changed them knows it: those need
-    not be read again to be shown. `outcomes` says how actions ended, by their ids.
+    not be read again to be shown. `outcomes` says how actions ended, by their ids. `everything`:
+    nobody knows what changed, since whoever did it died before saying so.
     """
 
     keys: frozenset[ItemKey]
     items: tuple[Item, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    everything: bool = False
 
 
 Listener = Callable[[Change], None]
@@ -58,10 +60,17 @@ class Changes:
         ended = dict(change.outcomes)
         self._channel.publish({"kind": "changed", "items": items_changed, "outcomes": ended})
 
+    def announce_everything(self) -> None:
+        """Say that anything may have changed."""
+        self._tell(Change(frozenset(), everything=True))
+        self._channel.publish({"kind": "everything"})
+
     def _receive(self, message: Mapping[str, Any]) -> None:
         if message.get("kind") == "changed":
             keys = frozenset((collection, item_id) for collection, item_id in message["items"])
             self._tell(Change(keys, outcomes=message["outcomes"]))
+        elif message.get("kind") == "everything":
+            self._tell(Change(frozenset(), everything=True))
 
     def _tell(self, change: Change) -> None:
         for listener in list(self._listeners):

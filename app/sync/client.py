@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,9 +11,11 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from app.core.actions import Registry
+from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.ids import uuid7
 from app.core.schema import METADATA
+from app.errors import StorageError
 from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
 from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
@@ -30,6 +33,8 @@ from app.sync.transport import BatchTransport
 
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,11 @@ class Client:
 
     async def run(self) -> None:
         """Take part in synchronising until cancelled: lead when it is this context's turn."""
-        client_id = await self._client_id()
+        client_id = await self._client_id_at_last()
 
         async def lead() -> None:
+            if self._peers.followed:  # the one before may have died before it told what it did
+                self._changes.announce_everything()
             await self._peers.lead(self._engine(client_id))
 
         await self._world.leadership.hold(lead)
@@ -134,6 +141,18 @@ class Client:
             online=world.online,
             client_id=client_id,
         )
+
+    async def _client_id_at_last(self) -> str:
+        """A storage that fails at the start must not end synchronising for good."""
+        failures = 0
+        while True:
+            try:
+                return await self._client_id()
+            except StorageError as error:
+                _log.warning("This device's storage failed at the start: %s", error)
+                failures += 1
+                delay = Backoff().delay(failures, self._world.random.random())
+                await self._world.clock.sleep(delay)
 
     async def _client_id(self) -> str:
         fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))

@@ -79,6 +79,8 @@ class Collection(Generic[M]):
         self._overtaken: set[str] = set()
         self._reading = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
+        self._limit = 0
+        self._loading: asyncio.Task[None] | None = None
         registry.declare(name, model)
         changes.subscribe(self._changed)
 
@@ -93,6 +95,7 @@ class Collection(Generic[M]):
     async def load(self, limit: int = 100) -> None:
         """Show the newest `limit` rows of the device and everything that waits in the outbox."""
         self._active = True
+        self._limit = limit
         async with self._reading:
             self._overtaken.clear()
             items = await self._read_newest(limit)
@@ -154,6 +157,8 @@ class Collection(Generic[M]):
     def _changed(self, change: Change) -> None:
         """Show what is known at once, and read the rest."""
         ids = {item_id for collection, item_id in change.keys if collection == self.name}
+        if change.everything and self._active:
+            self._loading = asyncio.ensure_future(self.load(self._limit))
         if not ids or not self._active:
             return
         known = [item for item in change.items if item.collection == self.name]

@@ -30,6 +30,7 @@ class Peers:
         self._status = status
         self._clock = clock
         self._engine: Engine | None = None
+        self.followed = False
         self.leading: Writable[bool] = Writable(False)
         self._waiters: list[asyncio.Future[SyncReport]] = []
         channel.subscribe(self._receive)
@@ -102,6 +103,7 @@ class Peers:
         if self._engine is not None:
             self._serve(self._engine, message)
         elif kind == "status":
+            self.followed = True
             self._connection.adopt(ConnectionState(**message["connection"]))
             self._status.change(**message["status"])
         elif kind == "synced":

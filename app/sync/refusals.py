@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,17 @@ from app.core.decision import Decision
 from app.core.entry import Entry
 from app.core.outbox import defer, fail_attempt
 from app.core.settle import Settled, forget_cursor
-from app.errors import Refused
+from app.errors import InvalidInput, NotFound, Refused
 from app.ports import Clock, Random, Store
 from app.protocol import MAX_ACTIONS, Problem
 from app.sync.runner import Runner
 
 VERDICT_STATUSES = frozenset({400, 403, 404, 410, 413, 422})
 """Answers that are about what was sent: it is halved, and refused once it is a single action."""
+
+
+GONE = (NotFound, InvalidInput)
+"""A person discarded the action, or retried it, while its request was under way."""
 
 
 class Refusals:
@@ -64,12 +69,16 @@ class Refusals:
         suspects, self._suspects = self._suspects, {}
         for entry in suspects.values():
             message = "The server fails at this change, but takes others."
-            await self._runner.count_failure(entry, message, "server_failed")
+            with contextlib.suppress(*GONE):
+                await self._runner.count_failure(entry, message, "server_failed")
 
     async def _fail(self, error: Refused, entry: Entry) -> Settled:
         problem = Problem(code=error.code, message=str(error), fields=error.fields)
-        await self._transact(fail_attempt(entry, problem, 0, max_attempts=1))
         item = (entry.collection, entry.item_id)
+        try:
+            await self._transact(fail_attempt(entry, problem, 0, max_attempts=1))
+        except GONE:
+            return Settled(changed={item})
         return Settled(failed=1, changed={item}, outcomes={entry.id: "failed"})
 
     async def _put_off(self, error: Refused, entry: Entry) -> Settled:
@@ -79,7 +88,8 @@ class Refusals:
         self._suspects[entry.id] = entry
         policy = self._registry.retry_policy(entry.type)
         delay = policy.backoff.delay(failures, self._random.random(), error.retry_after)
-        await self._transact(defer(entry, self._clock.now() + round(delay * 1000)))
+        with contextlib.suppress(*GONE):
+            await self._transact(defer(entry, self._clock.now() + round(delay * 1000)))
         if others:
             self._suspects.clear()
             raise error

@@ -72,8 +72,9 @@ class Runner:
             await running
         except Exception as error:
             _log.warning("The handler of %s failed: %r", entry.type, error)
-            failed = await self.count_failure(entry, str(error) or type(error).__name__)
-            settled.failed += failed.state == "failed"
+            with contextlib.suppress(NotFound):  # discarded while its handler ran
+                failed = await self.count_failure(entry, str(error) or type(error).__name__)
+                settled.failed += failed.state == "failed"
             return
         finally:
             running.cancel()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.core.actions import Registry
 from app.core.decision import Decision
 from app.core.enqueue import Draft, enqueue
-from app.core.entry import Entry, read_entries
+from app.core.entry import LONGEST_WAIT, Entry, read_entries
 from app.core.outbox import claim, fail_attempt, remove, requeue, retry
 from app.core.schema import METADATA, OUTBOX, UPGRADES
 from app.core.settle import settle
@@ -18,7 +18,7 @@ from app.memory import MemoryStore
 from app.ports import Get, Scan
 from app.protocol import Action, Problem, Result, Row, SyncResponse
 
-NOW = 1_000_000
+NOW = 1_000_000_000
 registry = Registry()
 
 
@@ -251,3 +251,16 @@ async def test_actions_of_an_item_take_effect_in_order_whatever_happens(steps: l
                 held and entry.state not in ("failed", "conflict")
             )
             held = held or entry.state in ("failed", "conflict")
+
+
+async def test_clock_set_back_puts_nothing_off_for_more_than_an_hour() -> None:
+    store = new_store()
+    first, second = await add(store, "one", "two")
+    await run(store, claim(NOW, 1))
+    problem = Problem(code="server_failed", message="No.")
+    await run(store, fail_attempt(first, problem, NOW + 60_000, 3))
+    earlier = NOW - 10 * LONGEST_WAIT
+    await run(store, claim(earlier, 100))
+    assert {entry.next_attempt_at for entry in await entries(store)} <= {earlier + LONGEST_WAIT}
+    assert (await run(store, claim(earlier + LONGEST_WAIT, 100))).entries[0].id == first.id
+    assert await states(store) == {first.id: "in_flight", second.id: "in_flight"}

@@ -159,3 +159,19 @@ def test_declared_models_belong_to_the_registry() -> None:
     own.declare("todos", Todo)
     assert own.model("todos") is Todo
     assert registry.model("messages") is not None
+
+
+async def test_what_a_leader_did_before_it_died_is_shown_once_another_leads(
+    device: Device, clock: FakeClock
+) -> None:
+    leader = await device.open()
+    other = await device.open()
+    collection = todos(other)
+    await collection.load()
+    await collection.save(Todo(title="Water"))
+    leader._changes.announce = lambda *_, **__: None  # type: ignore[method-assign]
+    await clock.until(lambda: leader.status.get().last_synced is not None)
+    await clock.advance(5)
+    assert titles(collection) == [("Water", "pending")]
+    device._running[0].cancel()
+    await clock.until(lambda: titles(collection) == [("Water", "synced")], within=1)

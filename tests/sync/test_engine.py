@@ -359,3 +359,15 @@ async def test_arrived_messages_are_unread_until_marked(
     assert mine.status.get().unread == 2
     mine.status.mark_read()
     assert mine.status.get().unread == 0
+
+
+async def test_storage_that_fails_at_the_start_does_not_end_synchronising(
+    device: Device, clock: FakeClock, server: Loopback
+) -> None:
+    device.store.fail_when = lambda _batch: True
+    client = await device.open()
+    await clock.advance(1)
+    device.store.fail_when = lambda _batch: False
+    await send(client, "hello")
+    await clock.until(lambda: idle(client), within=10)
+    assert server.texts() == ["hello"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 from app.core.messages import COLLECTION, SEND, compose
 from app.ports import HttpResponse
 from app.sync.queue import New
@@ -167,3 +169,21 @@ async def test_settled_answers_whether_the_server_took_a_write(
     await clock.settle()
     await client.queue.remove(offline)
     assert await discarded == "discarded"
+
+
+async def test_action_discarded_while_the_server_fails_at_it_stays_gone(
+    device: Device, clock: FakeClock, network: FakeNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    for status in (500, 422):
+        network.gate = asyncio.Event()
+        network.faults.append(None)
+        (bad,) = await send(client, "bad")
+        await clock.settle()
+        await client.queue.remove(bad)
+        network._server = lambda *_, status=status: error_answer(status)
+        network.gate.set()
+        await clock.settle()
+        assert await client.queue.pending() == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

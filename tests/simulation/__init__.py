@@ -1,0 +1,1 @@
+"""The deterministic simulation: real core, engine and server code under virtual time."""

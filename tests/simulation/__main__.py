@@ -1,0 +1,44 @@
+"""Run schedules: `python -m tests.simulation --schedules N [--seed S] [--steps 100]`.
+
+With `--seed` alone, that one schedule is replayed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+
+from tests.simulation.coverage import missing, table
+from tests.simulation.runner import run_many
+
+ENOUGH = 300
+"""Schedules from which on every fault must have met every phase."""
+
+
+def main() -> int:
+    """Run what the command line asks for; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--seed", type=int, help="the (first) seed; fresh ones without it")
+    parser.add_argument("--schedules", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=2)
+    asked = parser.parse_args()
+    first = random.SystemRandom().randrange(10**9) if asked.seed is None else asked.seed
+    seeds = range(first, first + asked.schedules)
+    outcome = run_many(seeds, asked.steps, asked.processes)
+    write = sys.stdout.write
+    write(f"{outcome.schedules} schedules of {asked.steps} steps from seed {first}: ")
+    write(f"{outcome.schedules / outcome.seconds:.1f} a second, {len(outcome.failures)} failed\n")
+    for failure in outcome.failures[:10]:
+        write(f"{failure}\n")
+    if asked.schedules > 1:
+        write(f"{table(outcome.coverage)}\n")
+    never = missing(outcome.coverage) if asked.schedules >= ENOUGH else []
+    for line in never:
+        write(f"never met: {line}\n")
+    return 1 if outcome.failures or never else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

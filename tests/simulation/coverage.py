@@ -1,0 +1,52 @@
+"""How often each kind of fault met each phase: what never happens is not tested."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+NETWORK = (
+    "drop_request",
+    "drop_answer",
+    "delay_request",
+    "delay_answer",
+    "duplicate",
+    "error_500",
+    "error_503",
+    "html",
+    "kill_before_commit",
+    "kill_after_commit",
+)
+STORE = ("enqueue", "claim", "settle", "requeue")
+PHASES = ("idle", "in_flight", "enqueue", "claim", "settle", "requeue")
+
+EXPECTED: tuple[tuple[str, str], ...] = (
+    *((fault, phase) for fault in NETWORK for phase in ("push", "pull")),
+    *(("store_abort", phase) for phase in (*STORE, "retry", "remove")),
+    *((crash, phase) for crash in ("crash_tab", "crash_device") for phase in PHASES),
+    *((fault, phase) for fault in ("clock_jump", "cut_out", "cut_in") for phase in PHASES[:2]),
+    *(
+        ("verdict", verdict)
+        for verdict in ("applied", "duplicate", "conflict", "rejected", "retry")
+    ),
+    ("poison", "made"),
+    ("reordered", "push"),
+    ("discarded", "sent"),
+    ("coalesced", "joined"),
+    ("coalesced", "cancelled"),
+)
+"""Every (fault, phase) that a run of some hundred schedules must have met."""
+
+Coverage = Counter[tuple[str, str]]
+
+
+def missing(coverage: Coverage) -> list[str]:
+    """Return what a run never met."""
+    return [f"{fault} × {phase}" for fault, phase in EXPECTED if not coverage[fault, phase]]
+
+
+def table(coverage: Coverage) -> str:
+    """Return the counts as text, one fault a line."""
+    lines: dict[str, list[str]] = {}
+    for (fault, phase), count in sorted(coverage.items()):
+        lines.setdefault(fault, []).append(f"{phase} {count}")
+    return "\n".join(f"  {fault:<20} {', '.join(counts)}" for fault, counts in lines.items())

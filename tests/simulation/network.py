@@ -1,0 +1,99 @@
+"""The network between one device and the server, with faults chosen by the schedule's seed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from app.errors import Unreachable
+from app.ports import HttpResponse
+from tests.fakes import HTML, error_answer
+from tests.simulation.server import Killed
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device
+    from tests.simulation.world import World
+
+Reply = "asyncio.Future[HttpResponse]"
+
+
+class Link:
+    """The `Http` port of a device. Requests outlive the tab that made them."""
+
+    def __init__(self, world: World, device: Device) -> None:
+        self._world = world
+        self._device = device
+        self.cut: set[str] = set()
+        self.script: list[str] = []
+        self.in_flight = 0
+        self.times: list[int] = []
+        self._sent = 0
+        self._arrived = 0
+
+    async def __call__(
+        self, method: str, url: str, body: str | None = None, *, timeout: float
+    ) -> HttpResponse:
+        reply: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        self.times.append(self._world.clock.time)
+        self.in_flight += 1
+        try:
+            self._post(method, url, body, timeout, reply)
+            return await reply
+        finally:
+            self.in_flight -= 1
+
+    def _post(self, method: str, url: str, body: str | None, timeout: float, reply: Reply) -> None:
+        world, rng = self._world, self._world.rng
+        phase = "probe" if body is None else "pull" if '"actions":[]' in body else "push"
+        scripted = phase == "push" and self.script
+        fault = self.script.pop(0) if scripted else world.network_fault()
+        if fault:
+            world.coverage[fault, phase] += 1
+        world.clock.call_later(timeout, lambda: _fail(reply))
+        if "out" in self.cut or fault == "drop_request":
+            if rng.random() < 0.5:
+                world.clock.call_later(rng.uniform(0.01, 2), lambda: _fail(reply))
+            return
+        slow = rng.uniform(1, 45) if fault == "delay_request" else 0.0
+        self._sent += 1
+        number = self._sent
+        arrive = lambda f=fault: self._arrive(method, url, body, f, reply, number)  # noqa: E731
+        world.clock.call_later(rng.uniform(0.01, 0.3) + slow, arrive)
+        if fault == "duplicate":
+            again = lambda: self._arrive(method, url, body, "drop_answer", reply, number)  # noqa: E731
+            world.clock.call_later(rng.uniform(0.01, 120), again)
+
+    def _arrive(
+        self, method: str, url: str, body: str | None, fault: str | None, reply: Reply, number: int
+    ) -> None:
+        world, rng = self._world, self._world.rng
+        if number < self._arrived and body and '"actions":[]' not in body:
+            world.coverage["reordered", "push"] += 1
+        self._arrived = max(self._arrived, number)
+        answer: HttpResponse | None = {
+            "error_500": error_answer(500, "internal"),
+            "error_503": error_answer(503, "busy", **{"retry-after": "3"}),
+            "html": HTML,
+        }.get(fault or "")
+        if answer is None:
+            try:
+                answer = world.server(method, url, body, fault == "kill_before_commit")
+            except Killed:
+                fault = "drop_answer"
+        if answer is None or "in" in self.cut or fault in ("drop_answer", "kill_after_commit"):
+            if rng.random() < 0.5:
+                world.clock.call_later(rng.uniform(0.01, 2), lambda: _fail(reply))
+            return
+        slow = rng.uniform(1, 40) if fault == "delay_answer" else 0.0
+        given = answer
+        world.clock.call_later(rng.uniform(0.01, 0.3) + slow, lambda: _give(reply, given))
+
+
+def _give(reply: Reply, answer: HttpResponse) -> None:
+    if not reply.done():
+        reply.set_result(answer)
+
+
+def _fail(reply: Reply) -> None:
+    if not reply.done():
+        reply.set_exception(Unreachable("The network failed."))

@@ -1,0 +1,122 @@
+"""The simulated person: what is done in a tab."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from app.core.entry import HOLDING
+from app.errors import InvalidInput, NotFound, Rejected, StorageError
+from tests.simulation.checks import entries_of
+from tests.simulation.notes import Note
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device, Tab
+    from tests.simulation.world import World
+
+ACTS = {
+    "send": 8,
+    "create": 8,
+    "update": 14,
+    "turn": 10,
+    "delete": 5,
+    "remove": 4,
+    "retry": 8,
+    "sync": 4,
+}
+"""What a person does, and how often each is chosen."""
+
+ITEMS = ("n1", "n2", "n3")
+
+
+class Person:
+    """Acts on tabs; everything it does dies with the tab."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._made = 0
+
+    def act(self, device: Device) -> None:
+        """Do something in one of the device's tabs, if one is open and ready."""
+        rng = self._world.rng
+        ready = [tab for tab in device.tabs if tab.client is not None]
+        if not ready:
+            return
+        tab = rng.choice(ready)
+        kind = rng.choices(list(ACTS), list(ACTS.values()))[0]
+        if self._world.faulty and rng.random() < 0.05:
+            device.store.abort_in = 1
+        self._world.taps[device.number].append(self._world.clock.time)
+        getattr(self, f"_{kind}")(tab)
+
+    def send_message(self, tab: Tab) -> None:
+        """Send a message."""
+        self._send(tab)
+
+    def _text(self) -> str:
+        self._made += 1
+        return f"t{self._made}"
+
+    def _send(self, tab: Tab) -> None:
+        client = tab.client
+        if client is not None:
+            data = {"text": self._text()}
+            _spawn(tab, lambda: client.queue.add("send_message", data, collection="messages"))
+
+    def _create(self, tab: Tab) -> None:
+        data = Note(a=self._text(), b=self._maybe_poison()).model_dump()
+        self._note(tab, "create", data)
+
+    def _update(self, tab: Tab) -> None:
+        field = self._world.rng.choice(("a", "b", "c"))
+        text = self._maybe_poison() if field == "b" else self._text()
+        self._note(tab, "update", {field: text})
+
+    def _turn(self, tab: Tab) -> None:
+        self._note(tab, "turn", {"c": self._world.rng.choice(("x", "y", "z"))})
+
+    def _delete(self, tab: Tab) -> None:
+        self._note(tab, "delete", None)
+
+    def _note(self, tab: Tab, kind: str, data: dict[str, Any] | None) -> None:
+        item = self._world.rng.choice(ITEMS)
+        waiting = [e.item_id for e in entries_of(tab.device) if e.collection == "notes"]
+        if waiting and self._world.rng.random() < 0.5:
+            item = waiting[-1]
+        client = tab.client
+        assert client is not None
+        _spawn(tab, lambda: client.queue.add(kind, data, collection="notes", item_id=item))
+
+    def _maybe_poison(self) -> str:
+        """Return, now and then, what the server fails at."""
+        if self._world.faulty and self._world.rng.random() < 0.08:
+            self._world.coverage["poison", "made"] += 1
+            return "poison"
+        return self._text()
+
+    def _remove(self, tab: Tab) -> None:
+        entries, client = entries_of(tab.device), tab.client
+        if entries and client is not None:
+            chosen = self._world.rng.choice(entries).id
+            _spawn(tab, lambda: client.queue.remove(chosen))
+
+    def _retry(self, tab: Tab) -> None:
+        held, client = [e for e in entries_of(tab.device) if e.state in HOLDING], tab.client
+        if held and client is not None:
+            if self._world.faulty and self._world.rng.random() < 0.2:
+                tab.device.store.abort_in = 1
+            chosen = self._world.rng.choice(held).id
+            _spawn(tab, lambda: client.queue.retry(chosen))
+
+    def _sync(self, tab: Tab) -> None:
+        if tab.client is not None:
+            _spawn(tab, tab.client.sync)
+
+
+def _spawn(tab: Tab, do: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    async def quietly() -> None:
+        with contextlib.suppress(InvalidInput, NotFound, Rejected, StorageError):
+            await do()
+
+    tab.spawn(quietly())

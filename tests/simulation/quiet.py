@@ -1,0 +1,124 @@
+"""What must hold between steps (the view), and once all is quiet: nothing lost, all the same."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from app.core.entry import HOLDING
+from app.core.schema import METADATA, ROWS
+from app.core.view import project
+from app.ports import Get
+from app.protocol import Row
+from tests.simulation.checks import answer, entries_of, version_of
+from tests.simulation.server import ItemKey
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device, Tab
+    from tests.simulation.world import World
+
+REQUESTS_A_MINUTE = 60
+
+
+def rows_of(device: Device) -> dict[ItemKey, Row]:
+    """Return the rows on a device."""
+    rows = [Row.model_validate_json(text) for text in device.store._values[ROWS].values()]
+    return {(row.collection, row.id): row for row in rows}
+
+
+def check_view(world: World, tab: Tab) -> None:
+    """What is shown is the rows with all that waits on top of them."""
+    if not tab.views or not tab.alive:
+        return
+    rows = rows_of(tab.device)
+    waiting: dict[ItemKey, list[object]] = {key: [] for key in rows}
+    for entry in entries_of(tab.device):
+        waiting.setdefault((entry.collection, entry.item_id), []).append(entry)
+    for view in tab.views:
+        shown = {item.id: (item.value.model_dump(), item.status) for item in view.get_view().items}
+        expected = {}
+        for key, entries in waiting.items():
+            if key[0] != view.name:
+                continue
+            item = project(*key, rows.get(key), entries, world.registry)  # type: ignore[arg-type]
+            if item.data is not None:
+                expected[key[1]] = (item.data, item.status)
+        if shown != expected:
+            wrong = {k for k in shown | expected if shown.get(k) != expected.get(k)}
+            pairs = [(k, shown.get(k), expected.get(k)) for k in sorted(wrong)[:2]]
+            world.fail(6, f"device {tab.device.number} shows {view.name} wrong: {pairs}")
+
+
+def check_requests(world: World, device: Device) -> None:
+    """No device asks more often than a bounded number of times a minute, beside its taps."""
+    since = world.clock.time - 60_000
+    times = device.link.times = [time for time in device.link.times if time > since]
+    taps = world.taps[device.number] = [t for t in world.taps[device.number] if t > since]
+    if len(times) > REQUESTS_A_MINUTE + 4 * len(taps):
+        world.fail(10, f"device {device.number}: {len(times)} requests in a minute")
+
+
+def check_saved(world: World) -> None:
+    """Everything that was saved is somewhere."""
+    for device in world.devices:
+        watch = world.watches[device.number]
+        waiting = {entry.id for entry in entries_of(device)}
+        for action_id in sorted(watch.saved):
+            known = (
+                action_id in waiting
+                or action_id in world.ledger.effects
+                or action_id in watch.discarded
+                or action_id in watch.renamed
+            )
+            if not known:
+                world.fail(2, f"{action_id} was saved on device {device.number} and is lost")
+
+
+def check_server(world: World) -> None:
+    """The database holds what the ledger says, and a receipt for what was not settled."""
+    rows = {
+        (collection, item): (version, None if data is None else json.loads(data))
+        for collection, item, version, data in world.server.query(
+            "SELECT collection, item_id, version, data FROM rows"
+        )
+    }
+    mirror = {key: (row.version, row.data) for key, row in world.ledger.mirror.items()}
+    if rows != mirror:
+        world.fail(4, "the server's rows are not what its effects amount to")
+    settled = dict(world.server.query("SELECT client_id, settled_through FROM clients"))
+    receipts = {row[0] for row in world.server.query("SELECT action_id FROM receipts")}
+    for action_id, effect in world.ledger.effects.items():
+        if effect.action.seq > settled.get(effect.client_id, 0) and action_id not in receipts:
+            world.fail(4, f"{action_id} took effect and has no receipt")
+
+
+def unfinished(world: World) -> str:
+    """Return what is not quiet yet, or an empty text."""
+    for device in world.devices:
+        held: set[ItemKey] = set()
+        for entry in entries_of(device):
+            key = (entry.collection, entry.item_id)
+            if entry.state in HOLDING:
+                held.add(key)
+            elif key not in held:
+                return f"device {device.number}: {entry.type} {entry.id} is {entry.state}"
+        cursor = answer(device, Get(METADATA, "cursor"))
+        if cursor is None or version_of(cursor["value"]) != world.ledger.newest:
+            return f"device {device.number} has not pulled everything"
+    return ""
+
+
+def check_converged(world: World) -> None:
+    """Every device's rows equal the server's, field by field."""
+    for device in world.devices:
+        rows = rows_of(device)
+        if rows != world.ledger.mirror:
+            wrong = [
+                k for k in rows | world.ledger.mirror if rows.get(k) != world.ledger.mirror.get(k)
+            ]
+            world.fail(5, f"device {device.number} differs from the server in {sorted(wrong)[:3]}")
+        for entry in entries_of(device):
+            if entry.state in HOLDING and entry.error is None and entry.verdict != "conflict":
+                world.fail(11, f"{entry.id} is {entry.state} and does not say why")
+        for tab in list(device.tabs):
+            check_view(world, tab)

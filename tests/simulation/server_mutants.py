@@ -1,0 +1,81 @@
+"""Defects put into the server on purpose."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, text
+
+from server import apply, push, storage
+from server.database import Database
+from server.tables import receipts
+
+Patch = pytest.MonkeyPatch
+
+
+def no_dedupe(patch: Patch) -> None:
+    """The server does not know what it has done before."""
+    patch.setattr(apply._Batch, "_known", lambda *_: None)
+    patch.setattr(storage, "_ADD_RECEIPTS", insert(receipts).prefix_with("OR REPLACE"))
+
+
+def acknowledge_before_commit(patch: Patch) -> None:
+    """Now and then the server answers, and then its transaction is undone."""
+    write, calls = Database.write, itertools.count(1)
+
+    class Undone(Exception):
+        pass
+
+    def hasty(self: Database, job: Callable[[Any], Any]) -> Any:
+        if next(calls) % 5:
+            return write(self, job)
+        kept: list[Any] = []
+
+        def undone(connection: Any) -> None:
+            kept.append(job(connection))
+            raise Undone
+
+        with pytest.raises(Undone):
+            write(self, undone)
+        return kept[0]
+
+    patch.setattr(Database, "write", hasty)
+
+
+def last_writer_wins(patch: Patch) -> None:
+    """The server ignores `base_version`."""
+    patch.setattr(apply, "is_stale", lambda *_: False)
+
+
+def receipts_dropped_by_age(patch: Patch) -> None:
+    """The server forgets its receipts before the clients have settled them."""
+    save = storage.save
+
+    def forgetful(connection: Any, *rest: Any) -> None:
+        connection.execute(text("DELETE FROM receipts"))
+        save(connection, *rest)
+
+    patch.setattr(push, "save", forgetful)
+
+
+def server_forgets_what_failed(patch: Patch) -> None:
+    """The server goes on with an item after one of its actions failed in the batch."""
+    take = apply._Batch.take
+
+    def forgetful(self: Any, action: Any) -> None:
+        self._held.clear()
+        take(self, action)
+
+    patch.setattr(apply._Batch, "take", forgetful)
+
+
+SERVER_MUTANTS: tuple[Callable[[Patch], None], ...] = (
+    no_dedupe,
+    acknowledge_before_commit,
+    last_writer_wins,
+    receipts_dropped_by_age,
+    server_forgets_what_failed,
+)
