@@ -14,6 +14,7 @@ from app.core.schema import METADATA, OUTBOX, ROWS
 from app.ports import Batch, Delete, Get, Put, Query
 from app.protocol import Problem, Result, Row, SyncResponse
 
+Stored = dict[str, Any] | None
 APPLIED = ("applied", "duplicate")
 RETRY_AFTER = 1.0
 """Seconds until the next attempt where the verdict `retry` names no time."""
@@ -51,17 +52,13 @@ def settle(
     cursor is still the one that was asked from. `now` is in milliseconds.
     """
     items = list(dict.fromkeys((entry.collection, entry.item_id) for entry in entries))
-    rows = _newest([result.row for result in response.results if result.row], response.rows)
+    own = [result.row for result in response.results if result.row]
+    rows, pushed = _newest(own, response.rows), set(map(_key, own))
     queries: list[Query] = [CURSOR, RESET, EPOCH]
     queries += [by_item(collection, item_id) for collection, item_id in items]
     queries += [Get(ROWS, [row.collection, row.id]) for row in rows]
 
-    def decide(
-        cursor: dict[str, Any] | None,
-        started: dict[str, Any] | None,
-        epoch: dict[str, Any] | None,
-        *found: Any,
-    ) -> Batch:
+    def decide(cursor: Stored, started: Stored, epoch: Stored, *found: Any) -> Batch:
         known = value_of(epoch)
         settled = Settled(restored=known is not None and known != response.epoch)
         results = {result.id: result for result in response.results}
@@ -72,7 +69,6 @@ def settle(
         current = value_of(cursor) == asked_cursor
         reset = read_reset(started).after(response) if current else read_reset(started)
         stored = dict(zip(map(_key, rows), found[len(items) :], strict=True))
-        pushed = {_key(result.row) for result in response.results if result.row}
         for row in rows:
             wanted = current or _key(row) in pushed
             if wanted and reset.accepts(row, stored[_key(row)]):
