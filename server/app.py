@@ -56,6 +56,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    # Replacing the method is how FastAPI lets the document be extended.
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     install_handlers(app)
     for module in (health, sync, events, rest):

@@ -47,7 +47,7 @@ class DriftlineServer(uvicorn.Server):
         """Start, then print the one line that says where."""
         await super().startup(sockets)
         if self.started:
-            print(f"Driftline is ready at {self._url}", flush=True)  # noqa: T201
+            print(f"Driftline is ready at {self._url}", flush=True)  # noqa: T201 - the ready line
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the event streams, then stop."""

@@ -60,8 +60,9 @@ class App:
     def _replace_crashed_tab(self) -> None:
         """Open the app in a new tab, as a person does when the browser says that one crashed.
 
-        About one start in several hundred ends so in Chromium 156 on a busy machine, before any
-        code of ours has run; more than a few of them in one run are not let pass.
+        About one start in several hundred ended so in Chromium 156 on a busy machine; the cause is
+        not known, and hundreds of starts in a loop did not show it. More than a few in one run are
+        not let pass.
         """
         crashes.append(self.url)
         assert len(crashes) <= MOST_CRASHES, f"{len(crashes)} tabs crashed in this run"
