@@ -16,9 +16,9 @@ from app.core import backoff, outbox
 from app.core import settle as core_settle
 from app.core.decision import Decision
 from app.core.entry import Entry
-from app.core.schema import METADATA, OUTBOX, ROWS
+from app.core.schema import METADATA, OUTBOX
 from app.core.view import project
-from app.ports import Batch, Delete, Get, Put
+from app.ports import Batch, Delete, Put
 from app.sync import collection, engine, peers
 from tests.simulation.server_mutants import SERVER_MUTANTS
 
@@ -117,23 +117,6 @@ def refused_is_dropped(patch: Patch) -> None:
     patch.setattr(engine, "settle", changed(core_settle.settle, change))
 
 
-def older_row_overwrites_newer(patch: Patch) -> None:
-    """A row of an answer is written whatever is there."""
-
-    def careless(*asked: Any) -> Decision:
-        decision = core_settle.settle(*asked)
-        is_row = [isinstance(q, Get) and q.store == ROWS for q in decision.queries]
-
-        def decide(*found: Any) -> Batch:
-            hidden = zip(found, is_row, strict=True)
-            return decision.decide(*(None if row else value for value, row in hidden))
-
-        decide.__qualname__ = decision.decide.__qualname__
-        return Decision(decision.queries, decide)
-
-    patch.setattr(engine, "settle", careless)
-
-
 def settles_too_much(patch: Patch) -> None:
     """What was put off counts as settled when later actions are sent."""
 
@@ -179,9 +162,6 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     view_without_pending,
     no_backoff,
 )
-
-RARE: tuple[Callable[[Patch], None], ...] = (older_row_overwrites_newer,)
-"""Caught, but only once in some hundreds of schedules: too slow for the test of each change."""
 
 
 def puts(batch: Batch, store: str) -> list[Put]:
