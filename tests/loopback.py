@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 from app.core.collections import registry
@@ -52,19 +53,19 @@ class Loopback:
         rows = json.loads(self("POST", "/api/sync", body).body)["rows"]
         return [row["data"]["text"] for row in rows if row["collection"] == COLLECTION]
 
-    def back_up(self) -> bytes:
-        """Return the database as it is now."""
+    def back_up(self) -> str:
+        """Return the database as it is now, in base 64."""
         self._database.close()
-        content = self._file.read_bytes()
+        content = b64encode(self._file.read_bytes()).decode()
         self._open()
         return content
 
-    def restore(self, backup: bytes) -> None:
+    def restore(self, backup: str) -> None:
         """Put a backup back, as docs/operations.md says, with a new epoch."""
         self._database.close()
         for beside in self._file.parent.glob(f"{self._file.name}*"):
             beside.unlink()
-        self._file.write_bytes(backup)
+        self._file.write_bytes(b64decode(backup))
         self._open()
         self._database.write(begin_epoch)
 

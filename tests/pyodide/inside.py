@@ -64,6 +64,12 @@ class Loopback:
     def texts(self) -> list[str]:
         return list(self._ask("texts"))
 
+    def back_up(self) -> str:
+        return str(self._ask("back_up"))
+
+    def restore(self, backup: str) -> None:
+        self._ask("restore", backup)
+
     def close(self) -> None:
         self._ask("close")
 
