@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
 from pathlib import Path
 
 from app.core.collections import registry
@@ -54,18 +53,19 @@ class Loopback:
         return [row["data"]["text"] for row in rows if row["collection"] == COLLECTION]
 
     def back_up(self) -> str:
-        """Return the database as it is now, in base 64."""
+        """Copy the database as it is now; returns the copy's name."""
         self._database.close()
-        content = b64encode(self._file.read_bytes()).decode()
+        copy = self._file.with_name("backup.db")
+        copy.write_bytes(self._file.read_bytes())
         self._open()
-        return content
+        return copy.name
 
     def restore(self, backup: str) -> None:
         """Put a backup back, as docs/operations.md says, with a new epoch."""
         self._database.close()
         for beside in self._file.parent.glob(f"{self._file.name}*"):
             beside.unlink()
-        self._file.write_bytes(b64decode(backup))
+        self._file.write_bytes(self._file.with_name(backup).read_bytes())
         self._open()
         self._database.write(begin_epoch)
 
