@@ -16,6 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+REQUEST_TIMEOUT = 408
+"""The one status of its hundred that may come after the request was carried out."""
+
 
 class DriftlineError(Exception):
     """Base of every error that Driftline raises; its text is fit to be shown to a person."""
@@ -90,3 +93,8 @@ class Refused(TransportError):
         self.code = code
         self.fields = dict(fields or {})
         self.retry_after = retry_after
+
+    @property
+    def had_no_effect(self) -> bool:
+        """Whether it is certain that nothing of the request was carried out."""
+        return 400 <= self.status < 500 and self.status != REQUEST_TIMEOUT

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import StorageError
@@ -18,6 +19,7 @@ from app.ports import (
     Decide,
     Delete,
     Get,
+    IndexDefinition,
     Key,
     Put,
     Query,
@@ -28,18 +30,42 @@ from app.ports import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A value as JSON, and its keys by the index they belong to; `None` stands for the store.
+
+    Only a multi-entry index has any number of them, another one, or none.
+    """
+
+    text: str
+    keys: dict[str | None, Sequence[Any]]
+
+
+Stores = dict[str, dict[Any, _Kept]]
+Uniques = dict[tuple[str, str], dict[Any, Any]]
+
+
 class MemoryStore:
     """Stores made by the given upgrade steps, kept for the life of the object."""
 
     def __init__(self, upgrades: Sequence[Upgrade]) -> None:
-        self._definitions = {store.name: store for step in upgrades for store in step.stores}
-        self._values: dict[str, dict[Any, str]] = {name: {} for name in self._definitions}
-        self._unique: dict[tuple[str, str], dict[Any, Any]] = {
+        self._kept: Stores = {}
+        self._unique: Uniques = {}
+        self.upgrade(upgrades)
+
+    def upgrade(self, upgrades: Sequence[Upgrade]) -> None:
+        """Take the steps that are new; what is stored stays, and gets into the new indexes."""
+        stored, self._definitions = self._kept, _definitions(upgrades)
+        self._kept = {name: {} for name in self._definitions}
+        self._unique = {
             (store.name, index.name): {}
             for store in self._definitions.values()
             for index in store.indexes
             if index.unique
         }
+        for name, values in stored.items():
+            for kept in values.values():
+                self._put(self._kept, self._unique, Put(name, json.loads(kept.text)))
 
     async def read(self, *queries: Query) -> list[Any]:
         await asyncio.sleep(0)
@@ -54,76 +80,78 @@ class MemoryStore:
 
     def _commit(self, batch: Batch) -> None:
         """Apply all writes of the batch, or none where one is refused."""
-        values = {name: dict(kept) for name, kept in self._values.items()}
-        unique = {name: dict(kept) for name, kept in self._unique.items()}
+        touched = {write.store for write in batch.writes}
+        kept = {name: dict(self._kept[name]) for name in touched}
+        unique = {name: dict(self._unique[name]) for name in self._unique if name[0] in touched}
         for write in batch.writes:
             if isinstance(write, Delete):
-                self._forget(values, unique, write.store, _sortable(write.key))
+                self._forget(kept, unique, write.store, _sortable(write.key))
             else:
-                self._put(values, unique, write)
-        self._values, self._unique = values, unique
+                self._put(kept, unique, write)
+        self._kept |= kept
+        self._unique |= unique
 
-    def _put(
-        self,
-        values: dict[str, dict[Any, str]],
-        unique: dict[tuple[str, str], dict[Any, Any]],
-        write: Put,
-    ) -> None:
+    def _put(self, kept: Stores, unique: Uniques, write: Put) -> None:
         definition = self._definitions[write.store]
         key = _sortable(_key_of(write.value, definition.key_path))
-        self._forget(values, unique, write.store, key)
+        keys: dict[str | None, Sequence[Any]] = {None: (key,)}
+        self._forget(kept, unique, write.store, key)
         for index in definition.indexes:
+            keys[index.name] = _keys_in(index, write.value)
             if index.unique:
                 taken = unique[write.store, index.name]
-                if taken.setdefault(_sortable(_key_of(write.value, index.key_path)), key) != key:
+                if any(taken.setdefault(one, key) != key for one in keys[index.name]):
                     raise StorageError(f"Another value has the same {index.name}.")
-        values[write.store][key] = json.dumps(write.value)
+        kept[write.store][key] = _Kept(json.dumps(write.value), keys)
 
-    def _forget(
-        self,
-        values: dict[str, dict[Any, str]],
-        unique: dict[tuple[str, str], dict[Any, Any]],
-        store: str,
-        key: Any,
-    ) -> None:
-        text = values[store].pop(key, None)
-        if text is None:
+    def _forget(self, kept: Stores, unique: Uniques, store: str, key: Any) -> None:
+        old = kept[store].pop(key, None)
+        if old is None:
             return
         for index in self._definitions[store].indexes:
             if index.unique:
-                del unique[store, index.name][_sortable(_key_of(json.loads(text), index.key_path))]
+                for one in old.keys[index.name]:
+                    del unique[store, index.name][one]
 
     def _answer(self, query: Query) -> Any:
         if isinstance(query, Get):
-            text = self._values[query.store].get(_sortable(query.key))
-            return None if text is None else json.loads(text)
+            kept = self._kept[query.store].get(_sortable(query.key))
+            return None if kept is None else json.loads(kept.text)
         found = self._within(query)
         if isinstance(query, Count):
             return len(found)
+        found.sort(key=lambda pair: (pair[0], pair[1].keys[None]))
         if query.reverse:
             found.reverse()
-        return found[: query.limit]
+        return [json.loads(kept.text) for _, kept in found[: query.limit]]
 
-    def _within(self, query: Scan | Count) -> list[Value]:
-        definition = self._definitions[query.store]
-        path = _index_path(definition, query.index)
-        keyed = []
-        for key, text in self._values[query.store].items():
-            value = json.loads(text)
-            sortable = _sortable(_key_of(value, path))
-            if query.lower is not None and sortable < _sortable(query.lower):
-                continue
-            if query.upper is not None and sortable > _sortable(query.upper):
-                continue
-            keyed.append((sortable, key, value))
-        keyed.sort(key=lambda entry: entry[:2])
-        return [value for _, _, value in keyed]
+    def _within(self, query: Scan | Count) -> list[tuple[Any, _Kept]]:
+        """Return what is within a query's bounds, once for each of its keys there."""
+        every = self._kept[query.store].values()
+        found = [(key, kept) for kept in every for key in kept.keys[query.index]]
+        if query.lower is not None:
+            lower = _sortable(query.lower)
+            found = [pair for pair in found if pair[0] >= lower]
+        if query.upper is not None:
+            upper = _sortable(query.upper)
+            found = [pair for pair in found if pair[0] <= upper]
+        return found
 
 
-def _index_path(definition: StoreDefinition, name: str | None) -> str | tuple[str, ...]:
-    if name is None:
-        return definition.key_path
-    return next(index.key_path for index in definition.indexes if index.name == name)
+def _definitions(upgrades: Sequence[Upgrade]) -> dict[str, StoreDefinition]:
+    stores: dict[str, StoreDefinition] = {}
+    for step in upgrades:
+        stores |= {store.name: store for store in step.stores}
+        for name, index in step.indexes:
+            stores[name] = replace(stores[name], indexes=(*stores[name].indexes, index))
+    return stores
+
+
+def _keys_in(index: IndexDefinition, value: Value) -> Sequence[Any]:
+    """Return the keys under which an index holds a value."""
+    if index.multi_entry:
+        return list({_sortable(key): None for key in value.get(str(index.key_path), ())})
+    return (_sortable(_key_of(value, index.key_path)),)
 
 
 def _key_of(value: Value, path: str | tuple[str, ...]) -> Key:
@@ -134,6 +162,8 @@ def _key_of(value: Value, path: str | tuple[str, ...]) -> Key:
 
 
 def _sortable(key: Key) -> tuple[int, Any]:
+    if isinstance(key, str):
+        return (1, key)
     if isinstance(key, list):
-        return (2, tuple(_sortable(part) for part in key))
-    return (1, key) if isinstance(key, str) else (0, key)
+        return (2, tuple([_sortable(part) for part in key]))
+    return (0, key)

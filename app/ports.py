@@ -14,11 +14,16 @@ Key = str | int | list[Any]
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """An index over one or several key paths of a store's values."""
+    """An index over one or several key paths of a store's values.
+
+    With `multi_entry` the value at `key_path` is a list, and each of its entries is a key. A value
+    that has nothing there is not in the index.
+    """
 
     name: str
     key_path: str | tuple[str, ...]
     unique: bool = False
+    multi_entry: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,15 @@ class StoreDefinition:
 
 @dataclass(frozen=True)
 class Upgrade:
-    """One named step of the database's history; the list of steps only ever grows."""
+    """One named step of the database's history; the list of steps only ever grows.
+
+    `indexes` are new ones of stores that earlier steps made, by the store's name; they hold what
+    is stored already, too.
+    """
 
     name: str
-    stores: tuple[StoreDefinition, ...]
+    stores: tuple[StoreDefinition, ...] = ()
+    indexes: tuple[tuple[str, IndexDefinition], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,8 @@ class Get:
 class Scan:
     """Query: the values within bounds (both inclusive), in key order, as a list.
 
-    With `index`, bounds and order are the index's, then the store's key.
+    With `index`, bounds and order are the index's, then the store's key. A multi-entry index finds
+    a value once for each of its keys within the bounds.
     """
 
     store: str
@@ -117,7 +128,10 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer of whatever answered; header names are in lower case."""
+    """An answer of whatever answered; header names are in lower case.
+
+    An adapter passes on at least content-type, etag, link and retry-after, where they came.
+    """
 
     status: int
     body: str
@@ -125,10 +139,19 @@ class HttpResponse:
 
 
 class Http(Protocol):
-    """One request within `timeout` seconds, redirects refused; raises `Unreachable`."""
+    """One request within `timeout` seconds, redirects refused; raises `Unreachable`.
+
+    A `body` is JSON and declared as such; `headers` go along besides.
+    """
 
     async def __call__(
-        self, method: str, url: str, body: str | None = None, *, timeout: float
+        self,
+        method: str,
+        url: str,
+        body: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
     ) -> HttpResponse: ...
 
 
@@ -164,3 +187,16 @@ class Channel(Protocol):
     def publish(self, message: Mapping[str, Any]) -> None: ...
 
     def subscribe(self, receive: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]: ...
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom an event stream tells: `poked` with a cursor, `alive` at heartbeats, `failed` once."""
+
+    poked: Callable[[str | None], None]
+    alive: Callable[[], None]
+    failed: Callable[[], None]
+
+
+OpenStream = Callable[[Listener], Callable[[], None]]
+"""Opens the server's event stream for a listener; returns what closes it."""

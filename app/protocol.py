@@ -16,6 +16,7 @@ PROTOCOL: Literal[1] = 1
 MAX_BODY_BYTES = 1024 * 1024
 MAX_ACTIONS = 100
 MAX_ACTION_BYTES = 64 * 1024
+MAX_DEPENDENCIES = 100
 MAX_PULL_ROWS = 500
 MAX_TEXT = 8_000
 MAX_DEPTH = 16
@@ -25,6 +26,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+Seq = Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
 Verdict = Literal["applied", "duplicate", "conflict", "rejected", "retry"]
 
 
@@ -71,10 +73,14 @@ class Wire(BaseModel):
 
 
 class Action(Wire):
-    """A named, serialisable intention on one item of a collection."""
+    """A named, serialisable intention on one item of a collection.
+
+    `depends_on` names actions of the same client by their `seq`: it must not run unless they were
+    applied. A `seq` stays with an action for good; its `id` changes when it is sent anew.
+    """
 
     id: Id
-    seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
+    seq: Seq
     type: Name
     version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     collection: Name
@@ -82,6 +88,9 @@ class Action(Wire):
     data: JsonObject | None = None
     base_version: Count | None = None
     created_at: Count
+    depends_on: Annotated[
+        tuple[Seq, ...], Field(max_length=MAX_DEPENDENCIES, exclude_if=lambda seqs: not seqs)
+    ] = ()
 
 
 class Problem(Wire):

@@ -119,6 +119,21 @@ class Registry:
         """Return the model of a collection, or `None` where none was declared."""
         return self._models.get(collection)
 
+    def problems(self, collection: str, data: Data | None) -> dict[str, str]:
+        """Return what keeps an item's data from fitting its model, by field path, if anything."""
+        model = self._models.get(collection)
+        if data is None or model is None:
+            return {}
+        try:
+            model.model_validate(data)
+        except ValidationError as error:
+            return fields_of(error)
+        return {}
+
+    def collections(self) -> tuple[str, ...]:
+        """Return the names of the declared collections."""
+        return tuple(self._models)
+
     def get(self, name: str) -> ActionType:
         """Return the action type called `name`; raises `NotFound`."""
         try:

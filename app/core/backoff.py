@@ -6,14 +6,18 @@ And Jitter", AWS Architecture Blog, 2015.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 PATIENT_AFTER = 12
 """Failures in a row after which delays may grow past the cap, up to the late cap."""
 
-PATIENT_AFTER = 12
-"""Failures in a row after which delays may grow past the cap, up to the late cap."""
+LONGEST_ASKED = 86_400.0
+"""Seconds that a server can ask for; a browser's timers run out at once past 2**31 ms."""
+
+LONGEST_DATED = 3_600.0
+"""Seconds until a date that a server names, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,11 @@ class Backoff:
     def delay(self, failures: int, chance: float, retry_after: float | None = None) -> float:
         """Return the delay after `failures` failures; `chance` is uniform in [0, 1).
 
-        A `retry_after` of the server is a lower bound: never earlier, spread by up to `first`.
+        A `retry_after` of the server is a lower bound: never earlier, spread by up to `first`. It
+        is no upper one: who is told the same again and again waits longer all the same.
         """
-        if retry_after is not None:
-            return retry_after + chance * self.first
-        return self.ceiling(failures) * chance
+        earliest = 0.0 if retry_after is None else retry_after + chance * self.first
+        return max(earliest, self.ceiling(failures) * chance)
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,14 @@ class Probe:
 def parse_retry_after(value: str | None, now: int) -> float | None:
     """Return the seconds that a Retry-After header asks for (RFC 9110 §10.2.3), or `None`.
 
-    `value` is a number of seconds or an HTTP date; `now` is in milliseconds since the epoch.
+    `value` is a number of seconds or an HTTP date; `now` is in milliseconds since the epoch. What
+    asks for more than a day is taken as one day, and a date as one hour at most: the device's clock
+    may be years off.
     """
     if value is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
+        return min(LONGEST_ASKED, float(value))
     # Rarely needed, and too heavy an import for every start of the page.
     from email.utils import parsedate_to_datetime
 
@@ -89,4 +95,5 @@ def parse_retry_after(value: str | None, now: int) -> float | None:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.fromtimestamp(now / 1000, UTC)).total_seconds())
+    asked = (date - datetime.fromtimestamp(now / 1000, UTC)).total_seconds()
+    return min(LONGEST_DATED, max(0.0, asked))

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from app.core.actions import Data, Registry, fields_of
 from app.core.decision import Decision
-from app.core.entry import HOLDING, Entry, by_item, read_entries
+from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
+from app.core.invalid import read_row
+from app.core.order import Place
 from app.core.outbox import SEQ, value_of
 from app.core.schema import METADATA, OUTBOX, ROWS
-from app.core.view import Item, project, row_of
+from app.core.view import Item, project
 from app.errors import InvalidInput
 from app.ports import Batch, Delete, Get, Put, Query
 from app.protocol import MAX_ACTION_BYTES, Action, Row
@@ -23,7 +25,10 @@ ItemKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Draft:
-    """An action before it has its place in the outbox; `created_at` in milliseconds."""
+    """An action before it has its place in the outbox; `created_at` in milliseconds.
+
+    `depends_on` holds ids of actions; one that is not in the outbox any more needs nothing.
+    """
 
     id: str
     type: str
@@ -31,6 +36,7 @@ class Draft:
     item_id: str
     data: Data | None
     created_at: int
+    depends_on: tuple[str, ...] = ()
 
     @property
     def item(self) -> ItemKey:
@@ -55,18 +61,25 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
     """Add actions at the end of the outbox, all or none; returns an `Enqueued`.
 
     Where the registry says so, an action joins the one before it of its item, if that was never
-    sent. Raises `InvalidInput` or `Rejected` for an action that the server would be sure to refuse.
+    sent and no action depends on either. Raises `InvalidInput` or `Rejected` for an action that the
+    server would be sure to refuse.
     """
     items = list(dict.fromkeys(draft.item for draft in drafts))
+    named = list(dict.fromkeys(name for draft in drafts for name in draft.depends_on))
     queries: list[Query] = [SEQ]
+    for name in named:
+        queries += [by_id(name), by_earlier_id(name)]
     for collection, item_id in items:
         queries += [Get(ROWS, [collection, item_id]), by_item(collection, item_id)]
 
     def decide(seq: dict[str, Any] | None, *found: Any) -> Batch:
-        tail = _Tail(registry, value_of(seq, 0))
+        tail = _Tail(registry, value_of(seq, 0), frozenset(named))
+        known, found = found[: 2 * len(named)], found[2 * len(named) :]
         for item, row, waiting in zip(items, found[::2], found[1::2], strict=True):
-            tail.rows[item] = row_of(row)
+            tail.rows[item] = read_row(row)
             tail.waiting[item] = read_entries(waiting)
+        for name, now, before in zip(named, known[::2], known[1::2], strict=True):
+            tail.depend_on(name, read_entries([*now, *before]))
         ids = tuple(tail.add(draft) for draft in drafts)
         shown = tuple(
             project(*item, tail.rows[item], tail.waiting[item], registry) for item in items
@@ -79,19 +92,34 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
 
 @dataclass
 class _Tail:
-    """The end of the outbox while actions are added to it; `writes` by `seq`."""
+    """The end of the outbox while actions are added to it; `writes` by `seq`.
+
+    `named` are the ids that the new actions depend on, `places` what is in the outbox of them.
+    """
 
     registry: Registry
     seq: int
+    named: frozenset[str] = frozenset()
+    places: dict[str, int] = field(default_factory=dict)
     rows: dict[ItemKey, Row | None] = field(default_factory=dict)
     waiting: dict[ItemKey, list[Entry]] = field(default_factory=dict)
     writes: dict[int, Put | Delete] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
 
+    def depend_on(self, name: str, found: Sequence[Entry]) -> None:
+        """Note that the entry found under an id, if there is one, is depended on from now on."""
+        for entry in found:
+            self.places[name] = entry.seq
+            noted = entry.model_copy(update={"depended_on": True})
+            self.writes[entry.seq] = noted.put()
+            line = self.waiting.get(entry.item, [])
+            line[:] = [noted if other.seq == noted.seq else other for other in line]
+
     def add(self, draft: Draft) -> str:
         """Add one action and return the id under which it waits."""
         row, waiting = self.rows[draft.item], self.waiting[draft.item]
-        action = _action(draft, self.seq + 1, row, self.registry)
+        needs = {self.places[name] for name in draft.depends_on if name in self.places}
+        action = _action(draft, self.seq + 1, row, self.registry, tuple(sorted(needs)))
         if self.registry.knows(draft.type):
             shown = project(*draft.item, row, waiting, self.registry)
             self.registry.apply(shown.data, action)
@@ -99,18 +127,19 @@ class _Tail:
         if joined is not None:
             return joined
         self.seq += 1
-        held = any(entry.state in (*HOLDING, "blocked") for entry in waiting)
         entry = Entry(
             seq=self.seq,
             id=draft.id,
             type=draft.type,
             collection=draft.collection,
             item_id=draft.item_id,
-            state="blocked" if held else "pending",
-            next_attempt_at=max((entry.waits_until for entry in waiting), default=0),
             base=row.data if row else None,
+            depends_on=action.depends_on,
+            depended_on=draft.id in self.named,
             action=action.model_dump_json(),
         )
+        entry = Place(waiting).take(entry)
+        self.places[entry.id] = entry.seq
         self.writes[entry.seq] = entry.put()
         waiting.append(entry)
         return entry.id
@@ -118,11 +147,13 @@ class _Tail:
     def _join(self, waiting: list[Entry], action: Action) -> str | None:
         """Make one action of the last one and this one, if that may be; returns its id."""
         last = waiting[-1] if waiting else None
-        if last is None or last.state != "pending" or last.sent:
+        if last is None or last.state != "pending" or last.sent or last.depended_on:
             return None
-        earlier = last.parsed()
-        coalescer = self.registry.coalescer(earlier, action)
-        if coalescer is None or earlier.version != action.version:
+        if action.depends_on or action.id in self.named:
+            return None
+        earlier = last.readable()
+        coalescer = self.registry.coalescer(earlier, action) if earlier else None
+        if earlier is None or coalescer is None or earlier.version != action.version:
             return None
         merged = coalescer(earlier, action)
         if merged is None:
@@ -138,19 +169,29 @@ class _Tail:
         return last.id
 
 
-def _action(draft: Draft, seq: int, row: Row | None, registry: Registry) -> Action:
+def _action(
+    draft: Draft, seq: int, row: Row | None, registry: Registry, depends_on: tuple[int, ...]
+) -> Action:
+    return checked_action(
+        {
+            "id": draft.id,
+            "seq": seq,
+            "type": draft.type,
+            "version": registry.version(draft.type),
+            "collection": draft.collection,
+            "item_id": draft.item_id,
+            "data": draft.data,
+            "base_version": row.version if row else None,
+            "created_at": draft.created_at,
+            "depends_on": depends_on,
+        }
+    )
+
+
+def checked_action(fields: dict[str, Any]) -> Action:
+    """Return the action with these fields; raises `InvalidInput` if no server would take it."""
     try:
-        action = Action(
-            id=draft.id,
-            seq=seq,
-            type=draft.type,
-            version=registry.version(draft.type),
-            collection=draft.collection,
-            item_id=draft.item_id,
-            data=draft.data,
-            base_version=row.version if row else None,
-            created_at=draft.created_at,
-        )
+        action = Action.model_validate(fields)
     except ValidationError as error:
         raise InvalidInput("This change cannot be saved as it is.", fields_of(error)) from None
     if len(action.model_dump_json().encode()) > MAX_ACTION_BYTES:

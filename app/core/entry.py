@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from app.core.schema import BY_DUE, BY_ID, BY_ITEM, OUTBOX
+from app.core.schema import BY_DUE, BY_EARLIER_ID, BY_ID, BY_ITEM, OUTBOX
 from app.ports import Count as CountQuery
 from app.ports import Put, Scan
-from app.protocol import MAX_SAFE_INTEGER, Action, Count, Problem, Verdict, Wire
+from app.protocol import MAX_SAFE_INTEGER, Action, Count, Problem, Seq, Verdict, Wire
 
 EntryState = Literal["pending", "in_flight", "blocked", "conflict", "failed"]
 
@@ -24,34 +25,64 @@ LONGEST_WAIT = 3_600_000
 UNSENT: tuple[EntryState, ...] = ("pending", "in_flight", "blocked")
 HOLDING: tuple[EntryState, ...] = ("conflict", "failed")
 
+DAMAGED = Problem(
+    code="damaged",
+    message="This change was damaged on this device and cannot be sent. It is kept as it is.",
+)
+
 
 class Entry(Wire):
     """One action in the outbox.
 
     `action` is its ready-to-send JSON. `next_attempt_at` is in milliseconds since the epoch, 0 for
     at once; in flight, it is when the claim expires. `sent` says that it was ever claimed, so that
-    the server may know it. `verdict` is the server's, where it gave one. `base` is the item's data
-    as it was confirmed when the action was made, `theirs` the server's in a conflict.
+    the server may know it; `in_doubt`, that an attempt ended without saying whether it took effect.
+    `verdict` is the server's, where it gave one. `base` is the item's data as it was confirmed when
+    the action was made, `theirs` the server's in a conflict. `damaged` holds what was stored, where
+    that was no entry.
+
+    `depends_on` holds, by `seq`, the entries of the outbox that the action depends on, `waits_for`
+    all that it stands behind (app/core/order.py). `depended_on` says that another action depends on
+    it. `earlier_ids` are those under which it went before it was sent anew.
     """
 
-    seq: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
+    seq: Seq
     id: str
     type: str
     collection: str
     item_id: str
     state: EntryState = "pending"
     sent: bool = False
+    # What an older version of the app sent may be in doubt.
+    in_doubt: bool = Field(default_factory=lambda known: known["sent"])
     attempts: int = 0
     next_attempt_at: Count = 0
     error: Problem | None = None
     verdict: Verdict | None = None
     base: dict[str, Any] | None = None
     theirs: dict[str, Any] | None = None
+    depends_on: tuple[int, ...] = ()
+    waits_for: tuple[int, ...] = ()
+    depended_on: bool = False
+    earlier_ids: tuple[str, ...] = ()
     action: str
+    damaged: dict[str, Any] | None = None
 
     def parsed(self) -> Action:
         """Return the action that the entry holds."""
         return Action.model_validate_json(self.action)
+
+    def readable(self) -> Action | None:
+        """Return the action that the entry holds, or `None` where it is damaged."""
+        try:
+            return None if self.damaged is not None else self.parsed()
+        except ValidationError:
+            return None
+
+    @property
+    def item(self) -> tuple[str, str]:
+        """The collection and id of the item that it is about."""
+        return self.collection, self.item_id
 
     @property
     def waits_until(self) -> int:
@@ -65,10 +96,29 @@ class Entry(Wire):
             return "conflict"
         return "failed" if self.state == "failed" else None
 
+    def released(self, *, in_doubt: bool) -> Entry:
+        """Return this entry, in flight until now, as pending again."""
+        doubt = self.in_doubt or in_doubt
+        return self.model_copy(update={"state": "pending", "next_attempt_at": 0, "in_doubt": doubt})
+
+    def renamed(self, new_id: str) -> Entry:
+        """Return this entry under another id, under which no server knows it."""
+        known = {"id": new_id, "earlier_ids": (*self.earlier_ids, self.id)}
+        unknown = {"verdict": None, "sent": False, "in_doubt": False}
+        return self.rewritten(id=new_id).model_copy(update=known | unknown)
+
     def rewritten(self, **changes: Any) -> Entry:
-        """Return this entry with `changes` made to its action."""
-        action = self.parsed().model_copy(update=changes)
-        return self.model_copy(update={"action": action.model_dump_json()})
+        """Return this entry with `changes` made to its action, unless that is damaged."""
+        action = self.readable()
+        if action is None:
+            return self
+        text = action.model_copy(update=changes).model_dump_json()
+        return self.model_copy(update={"action": text})
+
+    def based_on(self, version: int, data: dict[str, Any] | None) -> Entry:
+        """Return this entry, made to change an item of this version and data."""
+        entry = self.rewritten(base_version=version)
+        return entry.model_copy(update={"base": data})
 
     def put(self, **changes: Any) -> Put:
         """Return the write that stores this entry with `changes`."""
@@ -77,7 +127,27 @@ class Entry(Wire):
 
 def read_entries(values: Iterable[dict[str, Any]]) -> list[Entry]:
     """Return stored values as entries, ordered by `seq`."""
-    return sorted(map(Entry.model_validate, values), key=lambda entry: entry.seq)
+    return sorted(map(read_entry, values), key=lambda entry: entry.seq)
+
+
+def read_entry(value: dict[str, Any]) -> Entry:
+    """Return a stored value as an entry; one that is damaged as `failed`, with what was stored."""
+    try:
+        return Entry.model_validate(value)
+    except ValidationError:
+        known = {name: value.get(name) for name in ("id", "type", "collection", "item_id")}
+        names = {name: it if isinstance(it, str) else "damaged" for name, it in known.items()}
+        if names["id"] == "damaged":
+            names["id"] = f"damaged-{value['seq']}"
+        text = value.get("action")
+        return Entry(
+            seq=value["seq"],
+            **names,
+            state="failed",
+            error=DAMAGED,
+            action=text if isinstance(text, str) else json.dumps(value),
+            damaged=value,
+        )
 
 
 def by_item(collection: str, item_id: str) -> Scan:
@@ -91,20 +161,30 @@ def by_id(action_id: str) -> Scan:
     return Scan(OUTBOX, BY_ID, lower=action_id, upper=action_id)
 
 
+def by_earlier_id(action_id: str) -> Scan:
+    """Return the query for the entry of an action that has another id since it was sent anew."""
+    return Scan(OUTBOX, BY_EARLIER_ID, lower=action_id, upper=action_id)
+
+
 def due(state: EntryState, now: int = MAX_SAFE_INTEGER, limit: int | None = None) -> Scan:
     """Return the query for entries of a state that may be tried at `now`, soonest first."""
     return Scan(OUTBOX, BY_DUE, lower=[state, 0], upper=[state, now], limit=limit)
 
 
-def put_off_beyond(time: int, limit: int) -> Scan:
-    """Return the query for up to `limit` pending entries that are not due before `time`."""
-    lower, upper = ["pending", time + 1], ["pending", MAX_SAFE_INTEGER]
+def beyond(state: EntryState, time: int, limit: int | None = None) -> Scan:
+    """Return the query for entries of a state that are not due, or do not expire, before `time`."""
+    lower, upper = [state, min(time + 1, MAX_SAFE_INTEGER)], [state, MAX_SAFE_INTEGER]
     return Scan(OUTBOX, BY_DUE, lower=lower, upper=upper, limit=limit)
 
 
 def count_of(state: EntryState) -> CountQuery:
     """Return the query for the number of entries of a state."""
     return CountQuery(OUTBOX, BY_DUE, lower=[state, 0], upper=[state, MAX_SAFE_INTEGER])
+
+
+def counts() -> list[CountQuery]:
+    """Return the queries for the numbers of unsent (three of them), conflict, failed entries."""
+    return [count_of(state) for state in (*UNSENT, *HOLDING)]
 
 
 def parted(

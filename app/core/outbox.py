@@ -3,56 +3,37 @@
 States of an entry:
 
     enqueue ──► pending ──claim──► in_flight ──settle: applied, duplicate──► (gone)
-                 ▲  ▲                 │  └────settle: conflict──► conflict ─┐
-                 │  └──requeue, retry─┘  └────settle: rejected──► failed ───┤
-                 └──────────────────────── retry ───────────────────────────┘
-    blocked: behind a failed or conflicted entry of the same item; freed with it
+       │         ▲  ▲ ▲               │  └────settle: conflict──► conflict ─┐
+       │         │  │ └─requeue, defer┘  └────settle: rejected──► failed ───┤
+       │         │  └──────────────────── retry, edit ──────────────────────┘
+       └──► blocked: behind a failed or conflicted entry of its item, or behind one that it depends
+            on; freed ──► pending once it waits for none; a dependency is discarded ──► failed
 
 Entries of one item are sent in the order of `seq`: a later one never becomes due before an
-earlier one, because it takes over its state and its `next_attempt_at`.
+earlier one, because it takes over whom that waits for and its `next_attempt_at`. A dependent is not
+sent before all that it depends on was applied, nor is anything behind it (app/core/order.py).
+An edit of what was never sent changes no state. Discarding is possible in every state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import (
-    HOLDING,
-    LONGEST_WAIT,
-    UNSENT,
     Entry,
     by_item,
-    count_of,
-    due,
-    parted,
-    put_off_beyond,
     read_entries,
 )
-from app.core.schema import METADATA, OUTBOX, ROWS
+from app.core.order import freed, orphaned, replaced, restated, rewrites, waiting_for
+from app.core.schema import METADATA, OUTBOX
 from app.errors import InvalidInput, NotFound
-from app.ports import Batch, Delete, Get, Put, Query, Scan
-from app.protocol import MAX_SAFE_INTEGER, Problem
+from app.ports import Batch, Delete, Get, Scan
+from app.protocol import Problem
 
-LEASE = 60_000
-"""Milliseconds after which a claim that nobody settled belongs to a context that died."""
 SEQ = Get(METADATA, "seq")
 CURSOR = Get(METADATA, "cursor")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What is due: `entries` to push, in order, and `local` ones that handlers carry out.
-
-    `cursor` and `settled_through` are what the request says besides.
-    """
-
-    entries: tuple[Entry, ...]
-    local: tuple[Entry, ...]
-    cursor: str | None
-    settled_through: int
 
 
 def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
@@ -60,127 +41,80 @@ def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
     return default if metadata is None else metadata["value"]
 
 
-def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: False) -> Decision:
-    """Mark up to `limit` due entries as in flight, but for local ones; returns a `Claim`.
+@dataclass(frozen=True)
+class TakenOut:
+    """An entry that left the outbox, and the others that this changed, as they are now."""
 
-    An entry behind a local one of its item waits until that has been carried out.
-    """
-    latest = now + LONGEST_WAIT
-
-    def decide(
-        found: list[dict[str, Any]],
-        put_off: list[dict[str, Any]],
-        oldest: list[dict[str, Any]],
-        cursor: dict[str, Any] | None,
-        seq: dict[str, Any] | None,
-    ) -> Batch:
-        entries, local = parted(read_entries(found), is_local)
-        settled = oldest[0]["seq"] - 1 if oldest else value_of(seq, 0)
-        result = Claim(tuple(entries), tuple(local), value_of(cursor), settled)
-        leased = now + LEASE
-        sent = [e.put(state="in_flight", next_attempt_at=leased, sent=True) for e in entries]
-        sooner = [entry.put(next_attempt_at=latest) for entry in read_entries(put_off)]
-        return Batch([*sent, *sooner], result)
-
-    waiting = due("pending", now, limit), put_off_beyond(latest, limit)
-    return Decision([*waiting, Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
-
-
-def claim_local(entry: Entry, now: int) -> Decision:
-    """Mark one entry as in flight if it is its item's turn; returns whether it is."""
-
-    def decide(found: list[dict[str, Any]]) -> Batch:
-        first = next(iter(read_entries(found)), None)
-        if first is None or first.id != entry.id or first.state != "pending":
-            return Batch(result=False)
-        claimed = first.put(state="in_flight", next_attempt_at=now + LEASE, sent=True)
-        return Batch([claimed], True)
-
-    return Decision([by_item(entry.collection, entry.item_id)], decide)
-
-
-def requeue(now: int = MAX_SAFE_INTEGER) -> Decision:
-    """Make entries in flight pending again: their answer never came, and costs no attempt.
-
-    With `now`, only those whose claim is so old that whoever made it must have died.
-    """
-
-    def decide(found: list[dict[str, Any]]) -> Batch:
-        entries = read_entries(found)
-        return Batch([entry.put(state="pending", next_attempt_at=0) for entry in entries], entries)
-
-    return Decision([due("in_flight", now)], decide)
-
-
-def retry(entry: Entry, new_id: str) -> Decision:
-    """Make a failed or conflicting entry pending again; returns it as it is now.
-
-    Where the server gave a verdict, a resend under the same id would only get it again, so the
-    action goes under `new_id`; where the outcome is unknown, it must keep its id. After a conflict
-    the item's actions are based on the server's version as it is now. Raises `InvalidInput` for an
-    entry that did not fail.
-    """
-
-    def decide(row: dict[str, Any] | None, found: list[dict[str, Any]]) -> Batch:
-        current, entries = _among(entry.id, found)
-        if current.state not in HOLDING:
-            raise InvalidInput("This change has not failed; it is sent when its turn comes.")
-        fresh = current.model_copy(
-            update={"state": "pending", "attempts": 0, "next_attempt_at": 0, "error": None}
-        )
-        if current.verdict is not None:
-            fresh = fresh.rewritten(id=new_id).model_copy(update={"id": new_id, "verdict": None})
-        rest = [fresh if other.seq == fresh.seq else other for other in entries]
-        if current.state == "conflict" and row is not None:
-            rest = [other.rewritten(base_version=row["version"]) for other in rest]
-        fresh = next(other for other in rest if other.seq == current.seq)
-        writes = {other.seq: other.put() for other in rest}
-        writes |= {put.value["seq"]: put for put in _restated(rest)}
-        return Batch(list(writes.values()), fresh)
-
-    return Decision(
-        [Get(ROWS, [entry.collection, entry.item_id]), by_item(entry.collection, entry.item_id)],
-        decide,
-    )
+    entry: Entry
+    others: tuple[Entry, ...]
 
 
 def remove(entry: Entry) -> Decision:
-    """Take an entry out of the outbox for good, and free those behind it; returns it."""
+    """Discard an entry for good; returns a `TakenOut`.
 
-    def decide(found: list[dict[str, Any]]) -> Batch:
-        current, entries = _among(entry.id, found)
-        rest = [other for other in entries if other.seq != current.seq]
-        return Batch([Delete(OUTBOX, current.seq), *_restated(rest)], current)
+    Those behind it in its item are freed. Those that depend on it become `failed`, and are kept.
+    """
 
-    return Decision([by_item(entry.collection, entry.item_id)], decide)
+    def decide(found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> Batch:
+        current, entries = among(entry.id, found)
+        waiters = read_entries(waiting)
+        return _taken_out(current, entries, waiters, orphaned(waiters, current.seq))
+
+    return Decision([by_item(*entry.item), waiting_for([entry])], decide)
+
+
+def complete(entry: Entry) -> Decision:
+    """Take out an entry that a handler has carried out, as remove does, but free its dependents."""
+
+    def decide(found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> Batch:
+        current, entries = among(entry.id, found)
+        waiters = read_entries(waiting)
+        left = [freed(other, (current.seq,)) for other in waiters]
+        return _taken_out(current, entries, waiters, left)
+
+    return Decision([by_item(*entry.item), waiting_for([entry])], decide)
+
+
+def _taken_out(
+    current: Entry, entries: list[Entry], waiters: list[Entry], left: list[Entry]
+) -> Batch:
+    """Return the writes that take `current` out and make `left` of those who waited for it."""
+    after = {other.seq: other for other in left}
+    line = [after.pop(other.seq, other) for other in entries if other.seq != current.seq]
+    writes = rewrites([*entries, *waiters], [*restated(line), *after.values()])
+    others = tuple(Entry.model_validate(write.value) for write in writes)
+    return Batch([Delete(OUTBOX, current.seq), *writes], TakenOut(current, others))
 
 
 def defer(entry: Entry, next_attempt_at: int) -> Decision:
-    """Put an entry in flight off until `next_attempt_at`, and those behind it with it."""
+    """Put an entry off at which the server failed, and those behind it with it."""
 
     def decide(found: list[dict[str, Any]]) -> Batch:
-        current, entries = _among(entry.id, found)
-        later = [other for other in entries if other.seq > current.seq]
-        waiting = current.model_copy(
-            update={"state": "pending", "next_attempt_at": next_attempt_at}
+        current, entries = among(entry.id, found)
+        waiting = current.released(in_doubt=True).model_copy(
+            update={"next_attempt_at": next_attempt_at}
         )
-        return Batch([waiting.put(), *hold(later, waiting)], waiting)
+        return Batch(rewrites(entries, replaced(entries, waiting)), waiting)
 
-    return Decision([by_item(entry.collection, entry.item_id)], decide)
+    return Decision([by_item(*entry.item)], decide)
 
 
 def fail_attempt(
-    entry: Entry, problem: Problem, next_attempt_at: int, max_attempts: int
+    entry: Entry,
+    problem: Problem,
+    next_attempt_at: int,
+    max_attempts: int,
+    in_doubt: bool = False,
 ) -> Decision:
     """Count a failed attempt: try again at `next_attempt_at`, or `failed` past `max_attempts`.
 
-    Raises `InvalidInput` for an entry whose turn it is not.
+    `in_doubt` says that it may have taken effect all the same. Raises `InvalidInput` for an entry
+    whose turn it is not.
     """
 
     def decide(found: list[dict[str, Any]]) -> Batch:
-        current, entries = _among(entry.id, found)
-        if current.state not in ("pending", "in_flight"):
-            raise InvalidInput("This change is not being tried now.")
+        current, entries = among(entry.id, found)
+        _check_turn(current)
         attempts = current.attempts + 1
         state = "failed" if attempts >= max_attempts else "pending"
         counted = current.model_copy(
@@ -189,54 +123,49 @@ def fail_attempt(
                 "attempts": attempts,
                 "error": problem,
                 "next_attempt_at": 0 if state == "failed" else next_attempt_at,
+                "in_doubt": current.in_doubt or in_doubt,
             }
         )
-        later = [other for other in entries if other.seq > counted.seq]
-        return Batch([counted.put(), *hold(later, counted)], counted)
+        return Batch(rewrites(entries, replaced(entries, counted)), counted)
 
-    return Decision([by_item(entry.collection, entry.item_id)], decide)
+    return Decision([by_item(*entry.item)], decide)
 
 
-def hold(later: Iterable[Entry], head: Entry) -> list[Put]:
-    """Return the writes that keep an item's `later` entries behind `head`."""
-    if head.state in HOLDING:
-        return [entry.put(state="blocked") for entry in later if entry.state in UNSENT]
-    return [
-        entry.put(state="pending", next_attempt_at=max(head.next_attempt_at, entry.waits_until))
-        for entry in later
-        if entry.state in UNSENT
-    ]
+def conflict_attempt(entry: Entry, problem: Problem) -> Decision:
+    """Take an answer that says conflict, without the server's row, as the verdict on an entry.
+
+    Raises `InvalidInput` for an entry whose turn it is not.
+    """
+
+    def decide(found: list[dict[str, Any]]) -> Batch:
+        current, entries = among(entry.id, found)
+        _check_turn(current)
+        verdict = {"state": "conflict", "verdict": "conflict", "error": problem}
+        held = current.model_copy(update={**verdict, "next_attempt_at": 0})
+        return Batch(rewrites(entries, replaced(entries, held)), held)
+
+    return Decision([by_item(*entry.item)], decide)
+
+
+def _check_turn(entry: Entry) -> None:
+    if entry.state not in ("pending", "in_flight"):
+        raise InvalidInput("This change is not being tried now.")
 
 
 def clear_page(limit: int = 500) -> Decision:
-    """Remove up to `limit` entries; returns them."""
+    """Remove up to `limit` entries, newest first, so that none waits for one that is gone."""
 
     def decide(found: list[dict[str, Any]]) -> Batch:
         entries = read_entries(found)
         return Batch([Delete(OUTBOX, entry.seq) for entry in entries], entries)
 
-    return Decision([Scan(OUTBOX, limit=limit)], decide)
+    return Decision([Scan(OUTBOX, limit=limit, reverse=True)], decide)
 
 
-def counts() -> list[Query]:
-    """Return the queries for the numbers of unsent (three of them), conflict, failed entries."""
-    return [count_of(state) for state in (*UNSENT, *HOLDING)]
-
-
-def _among(action_id: str, found: list[dict[str, Any]]) -> tuple[Entry, list[Entry]]:
+def among(action_id: str, found: list[dict[str, Any]]) -> tuple[Entry, list[Entry]]:
+    """Return an action's entry and all of its item's; raises `NotFound` once it is gone."""
     entries = read_entries(found)
     for entry in entries:
         if entry.id == action_id:
             return entry, entries
     raise NotFound("This change is not waiting any more: it was sent or discarded elsewhere.")
-
-
-def _restated(entries: Sequence[Entry]) -> list[Put]:
-    """Return the writes that free blocked entries which nothing holds any more."""
-    writes: list[Put] = []
-    for entry in entries:
-        if entry.state in HOLDING:
-            break
-        if entry.state == "blocked":
-            writes.append(entry.put(state="pending", next_attempt_at=0))
-    return writes

@@ -7,11 +7,12 @@ in the same transactions, so that a crash at any point only means that it goes o
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.decision import Decision
-from app.core.schema import METADATA, ROWS
+from app.core.invalid import read_row
+from app.core.schema import INVALID_ROWS, METADATA, ROWS
 from app.ports import Batch, Delete, Get, Key, Put, Scan
 from app.protocol import Row, SyncResponse
 
@@ -35,21 +36,33 @@ class Reset:
             return Reset(self.round, "sweeping")
         return self
 
-    def accepts(self, row: Row, stored: dict[str, Any] | None) -> bool:
-        """Tell whether `row` takes the place of what is stored: in a reset, whatever its version.
+    def accepts(self, row: Row, stored: dict[str, Any] | None, is_there: bool) -> bool:
+        """Tell whether `row` takes the place of what is stored.
 
-        The server may have been put back to an older state than the device has seen.
+        In a reset one that is there now does, whatever its version: the server may have been put
+        back to an older state than the device has seen. One that may not be there any more, of an
+        item that is not stored, waits for the pull to show it.
         """
-        older_round = stored is not None and stored.get("round", 0) < self.round
-        return stored is None or row.version > stored["version"] or older_round
+        if stored is None:
+            return is_there
+        if read_row(stored) is None:
+            return True
+        newer: bool = row.version > stored["version"]
+        return newer or (is_there and stored.get("round", 0) < self.round)
 
-    def put_row(self, row: Row) -> Put:
-        """Return the write that stores `row` as one that this round has seen."""
-        return Put(ROWS, {**row.model_dump(mode="json"), "round": self.round})
+    def put_row(self, row: Row, stored: dict[str, Any] | None, is_there: bool) -> Put:
+        """Return the write that stores `row`, as one that this round has seen if it `is_there`.
+
+        A verdict that is given again has the item's row of then, which may be long gone. It stays
+        after a reset only where a pull shows the item, too.
+        """
+        seen = self.round if is_there or self.phase == "none" else self.round - 1
+        known = stored.get("round", 0) if stored else 0
+        return Put(ROWS, {**row.model_dump(mode="json"), "round": max(seen, known)})
 
     def put(self) -> Put:
         """Return the write that stores where it stands."""
-        return Put(METADATA, {"key": "reset", "value": asdict(self)})
+        return Put(METADATA, {"key": "reset", "value": dict(vars(self))})
 
 
 def read_reset(value: dict[str, Any] | None) -> Reset:
@@ -74,7 +87,9 @@ def sweep(after: Key | None) -> Decision:
             return Batch(result=Swept((), None))
         gone = [value for value in found if value.get("round", 0) < reset.round]
         writes: list[Put | Delete] = [
-            Delete(ROWS, [value["collection"], value["id"]]) for value in gone
+            Delete(store, [value["collection"], value["id"]])
+            for value in gone
+            for store in (ROWS, INVALID_ROWS)
         ]
         last = found[-1] if len(found) == PAGE else None
         if last is None:

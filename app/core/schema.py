@@ -11,11 +11,14 @@ ROWS = "rows"
 OUTBOX = "outbox"
 INBOX = "inbox"
 METADATA = "metadata"
+INVALID_ROWS = "invalid_rows"
 
 BY_UPDATED_AT = "collection_updated_at"
 BY_ID = "id"
 BY_DUE = "state_next_attempt_at"
 BY_ITEM = "collection_item_id"
+BY_WAITS = "waits_for"
+BY_EARLIER_ID = "earlier_ids"
 
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(
@@ -37,6 +40,14 @@ UPGRADES: tuple[Upgrade, ...] = (
             ),
             StoreDefinition(INBOX, "id"),
             StoreDefinition(METADATA, "key"),
+        ),
+    ),
+    Upgrade("invalid_rows", (StoreDefinition(INVALID_ROWS, ("collection", "id")),)),
+    Upgrade(
+        "dependencies",
+        indexes=(
+            (OUTBOX, IndexDefinition(BY_WAITS, "waits_for", multi_entry=True)),
+            (OUTBOX, IndexDefinition(BY_EARLIER_ID, "earlier_ids", multi_entry=True)),
         ),
     ),
 )

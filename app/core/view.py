@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from app.core.actions import Data, Registry
 from app.core.entry import Entry
@@ -50,8 +50,11 @@ def project(
         first = first or entry
         if held is None and entry.state in ("failed", "conflict"):
             held, problem = entry, entry.error
+        action = entry.readable()
+        if action is None:
+            continue
         try:
-            data = registry.apply(data, entry.parsed())
+            data = registry.apply(data, action)
         except NotFound:
             continue
         except Rejected as error:
@@ -74,8 +77,3 @@ def _status(first: Entry | None, held: Entry | None) -> ItemStatus:
     if held is not None:
         return "conflict" if held.state == "conflict" else "failed"
     return "pending" if first is not None else "synced"
-
-
-def row_of(value: dict[str, Any] | None) -> Row | None:
-    """Return a stored value as a row."""
-    return None if value is None else Row.model_validate(value)

@@ -1,4 +1,5 @@
-"""What every `Store` must do. Each case gets an empty store and a function that opens it again.
+"""What every `Store` must do. Each case gets a function that opens the same store, with all upgrade
+steps or with those that it names, and, but for those of upgrading, an empty store that is open.
 
 Run by tests/contracts/test_memory.py on CPython and by tests/browser/test_store_contract.py for
 IndexedDB inside the page, so it imports nothing but the app.
@@ -8,13 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from app.core.schema import BY_DUE, BY_ID, BY_ITEM, METADATA, OUTBOX, ROWS
+from app.core.schema import (
+    BY_DUE,
+    BY_EARLIER_ID,
+    BY_ID,
+    BY_ITEM,
+    BY_WAITS,
+    METADATA,
+    OUTBOX,
+    ROWS,
+    UPGRADES,
+)
 from app.errors import StorageError
-from app.ports import Batch, Count, Delete, Get, Put, Scan, Store
+from app.ports import Batch, Count, Delete, Get, Put, Scan, Store, Upgrade
 
+Open = Callable[[Sequence[Upgrade]], Awaitable[Store]]
 Reopen = Callable[[], Awaitable[Store]]
 Case = Callable[[Store, Reopen], Awaitable[None]]
 
@@ -184,8 +196,53 @@ async def thousands_of_writes_fit_one_batch(store: Store, _reopen: Reopen) -> No
     assert await store.read(Count(OUTBOX)) == [2000]
 
 
+async def multi_entry_index_finds_a_value_under_each_entry_of_its_list(
+    store: Store, _reopen: Reopen
+) -> None:
+    await put(store, entry(4, waits_for=[3, 1, 3]), entry(5, waits_for=[3]), entry(6, waits_for=[]))
+    await put(store, entry(7))
+    assert await seqs(store, Scan(OUTBOX, BY_WAITS, 3, 3)) == [4, 5]
+    assert await seqs(store, Scan(OUTBOX, BY_WAITS, 1, 2)) == [4]
+    assert await seqs(store, Scan(OUTBOX, BY_WAITS)) == [4, 4, 5]
+    assert await seqs(store, Scan(OUTBOX, BY_WAITS, reverse=True, limit=2)) == [5, 4]
+    assert await store.read(Count(OUTBOX, BY_WAITS, 1, 3)) == [3]
+
+
+async def multi_entry_index_follows_its_values(store: Store, _reopen: Reopen) -> None:
+    await put(store, entry(4, earlier_ids=["a", "b"]), entry(5, earlier_ids=["a"]))
+    await put(store, entry(4, earlier_ids=["b"]))
+    await store.transact([], lambda: Batch([Delete(OUTBOX, 5)]))
+    assert await seqs(store, Scan(OUTBOX, BY_EARLIER_ID, "a", "a")) == []
+    assert await seqs(store, Scan(OUTBOX, BY_EARLIER_ID, "b", "b")) == [4]
+
+
 ALL: list[Case] = [
     value
     for value in list(globals().values())
     if inspect.iscoroutinefunction(value) and value.__name__ not in {"put", "raises", "seqs"}
+]
+
+
+async def later_step_adds_an_index_and_finds_what_was_stored_before(open_with: Open) -> None:
+    first = await open_with(UPGRADES[:1])
+    await put(first, entry(1), entry(2, waits_for=[1]))
+    await put(first, {"key": "seq", "value": 2}, name=METADATA)
+    store = await open_with(UPGRADES)
+    assert await seqs(store, Scan(OUTBOX)) == [1, 2]
+    assert await seqs(store, Scan(OUTBOX, BY_WAITS, 1, 1)) == [2]
+    assert await seqs(store, Scan(OUTBOX, BY_ID, "id-1", "id-1")) == [1]
+    assert await store.read(Get(METADATA, "seq")) == [{"key": "seq", "value": 2}]
+    await put(store, entry(3, waits_for=[1]))
+    assert await seqs(store, Scan(OUTBOX, BY_WAITS, 1, 1)) == [2, 3]
+    await raises(StorageError, put(store, entry(4, id="id-1")))
+
+
+async def steps_that_were_taken_are_not_taken_again(open_with: Open) -> None:
+    await put(await open_with(UPGRADES), entry(1, waits_for=[7]))
+    assert await seqs(await open_with(UPGRADES), Scan(OUTBOX, BY_WAITS, 7, 7)) == [1]
+
+
+UPGRADING: list[Callable[[Open], Awaitable[None]]] = [
+    later_step_adds_an_index_and_finds_what_was_stored_before,
+    steps_that_were_taken_are_not_taken_again,
 ]

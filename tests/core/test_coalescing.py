@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from app.core import crud
 from app.core.actions import Registry
+from app.core.claim import claim
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import read_entries
-from app.core.outbox import claim
 from app.core.schema import OUTBOX, UPGRADES
 from app.core.settle import settle
 from app.errors import Rejected
@@ -22,6 +22,7 @@ from app.protocol import MAX_ACTION_BYTES, Action
 from server.apply import apply_batch
 from server.records import Author, Before, StoredRow
 from tests.core.test_outbox import answer
+from tests.examples import examples
 
 NOW = 1_000_000
 
@@ -86,7 +87,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(STEPS, max_size=20))
 async def test_final_state_is_the_same_with_and_without_coalescing(steps: list[Any]) -> None:
     worlds = [World(made(coalescing=coalescing)) for coalescing in (True, False)]

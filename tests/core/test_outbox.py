@@ -8,15 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.actions import Registry
+from app.core.claim import claim, requeue
 from app.core.decision import Decision
+from app.core.edit import retry
 from app.core.enqueue import Draft, enqueue
 from app.core.entry import LONGEST_WAIT, Entry, read_entries
-from app.core.outbox import claim, fail_attempt, remove, requeue, retry
+from app.core.outbox import fail_attempt, remove
 from app.core.schema import METADATA, OUTBOX, UPGRADES
 from app.core.settle import settle
 from app.memory import MemoryStore
 from app.ports import Get, Scan
 from app.protocol import Action, Problem, Result, Row, SyncResponse
+from tests.examples import examples
 
 NOW = 1_000_000_000
 registry = Registry()
@@ -202,7 +205,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(STEPS, max_size=25))
 async def test_actions_of_an_item_take_effect_in_order_whatever_happens(steps: list[Any]) -> None:
     """Invariants 2 and 3: nothing leaves without a verdict, and no later action overtakes."""
@@ -264,3 +267,11 @@ async def test_clock_set_back_puts_nothing_off_for_more_than_an_hour() -> None:
     assert {entry.next_attempt_at for entry in await entries(store)} <= {earlier + LONGEST_WAIT}
     assert (await run(store, claim(earlier + LONGEST_WAIT, 100))).entries[0].id == first.id
     assert await states(store) == {first.id: "in_flight", second.id: "in_flight"}
+
+
+async def test_claim_of_a_clock_that_was_set_back_since_is_given_up() -> None:
+    store = new_store()
+    await add(store, "one")
+    await run(store, claim(NOW, 10))
+    assert await run(store, requeue(NOW)) == []
+    assert [entry.id for entry in await run(store, requeue(NOW - LONGEST_WAIT))] == ["one"]
