@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -14,14 +15,17 @@ from app.browser.console import log_to_console
 from app.browser.ffi import BrowserClock, BrowserRandom
 from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
-from app.browser.network import Pokes, online, watch_network
+from app.browser.network import event_stream, online, watch_network
 from app.browser.tabs import LockLeadership, TabChannel
 from app.browser.updates import Updates
+from app.core.collections import registry
 from app.core.messages import COLLECTION, SEND, Message, compose
 from app.errors import DriftlineError
 from app.sync.client import Client, World
 from app.sync.collection import Collection
+from app.sync.pokes import Pokes
 from app.sync.report import Status
+from app.sync.transport import Transport
 from app.ui.composer import Composer
 from app.ui.messages import MessagesView
 from app.ui.shell import Shell
@@ -29,6 +33,8 @@ from app.ui.shell import Shell
 DATABASE = "driftline"
 FIRST = 30
 """Messages drawn before the page takes input: more than any screen shows."""
+COLLECT_AFTER = 20_000
+"""Objects made, and not gone by themselves, after which garbage is looked for: not in each tap."""
 PAGE = 100
 """Messages shown soon after, and added each time older ones are asked for."""
 
@@ -36,9 +42,29 @@ _log = logging.getLogger(__name__)
 _tasks: set[asyncio.Future[Any]] = set()
 
 
+def setting(name: str, default: str) -> str:
+    """Return a setting that the page's author, or the build, wrote into the page."""
+    found = document.querySelector(f'meta[name="driftline-{name}"]')
+    return str(found.content) if found else default
+
+
 def api_url() -> str:
-    """Return the API's address, which the page's author or the build wrote into the page."""
-    return str(document.querySelector('meta[name="driftline-api"]').content)
+    """Return the API's address."""
+    return setting("api", "./api")
+
+
+def plain_rest() -> bool:
+    """Tell whether the API is to be talked to by plain REST."""
+    return setting("transport", "batch") == "rest"
+
+
+def transport(world: World) -> Transport | None:
+    """Return the way to an API by plain REST, where the page is set up for one."""
+    if not plain_rest():
+        return None
+    from app.sync.rest import RestTransport  # most pages do without it
+
+    return RestTransport(world.http, world.clock, registry, api_url())
 
 
 async def connect() -> Client:
@@ -55,7 +81,7 @@ async def connect() -> Client:
         online=online,
         prepare_handlers=patch_standard_http,
     )
-    return Client(world, api_url())
+    return Client(world, api_url(), transport=transport(world))
 
 
 class App:
@@ -69,7 +95,8 @@ class App:
         self._shell = Shell(sync=self._sync, update=self._updates.apply)
         self._view = MessagesView(self._retry, self._discard, self._older)
         self._composer = Composer(self._send)
-        self._pokes = Pokes(f"{api_url()}/events", client.poke, client.wake)
+        stream = event_stream(f"{api_url()}/events")
+        self._pokes = Pokes(stream, BrowserClock(), client.poke, client.wake)
 
     async def start(self) -> None:
         """Show what is on the device, take input, and begin to synchronise."""
@@ -80,6 +107,8 @@ class App:
         self._shell.enable()
         self._composer.enable()
         driftline.ready()
+        gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
+        gc.set_threshold(COLLECT_AFTER)
         watch_network(self._wake, self._client.connection.set_disconnected)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
@@ -94,8 +123,11 @@ class App:
             self._client.status.mark_read()
 
     def _listen(self, _changed: bool) -> None:
-        """One context of a device listens: browsers allow few streams to a host."""
-        connected = self._client.connection.is_connected.get()
+        """One context of a device listens: browsers allow few streams to a host.
+
+        REST APIs have no such stream: they are asked now and then.
+        """
+        connected = self._client.connection.is_connected.get() and not plain_rest()
         self._pokes.follow(connected and self._client.leading.get())
 
     async def _send(self, text: str) -> None:

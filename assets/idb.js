@@ -53,9 +53,10 @@ export const open = (name, steps, lost) =>
     const upgrades = JSON.parse(steps);
     const request = indexedDB.open(name, upgrades.length);
     request.onupgradeneeded = ({ oldVersion }) => {
-      for (const { name: store, keyPath, indexes } of upgrades.slice(oldVersion).flatMap((step) => step.stores)) {
-        const created = request.result.createObjectStore(store, { keyPath });
-        for (const index of indexes) created.createIndex(index.name, index.keyPath, { unique: index.unique });
+      for (const { stores, indexes } of upgrades.slice(oldVersion)) {
+        for (const { name, keyPath } of stores) request.result.createObjectStore(name, { keyPath });
+        for (const { store, name, keyPath, unique, multiEntry } of indexes)
+          request.transaction.objectStore(store).createIndex(name, keyPath, { unique, multiEntry });
       }
     };
     request.onerror = () => reject(request.error);

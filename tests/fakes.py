@@ -11,12 +11,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from app.core.collections import registry
 from app.core.schema import UPGRADES
 from app.errors import StorageError, Unreachable
 from app.memory import MemoryStore
 from app.ports import Batch, Decide, HttpResponse, Query
 from app.sync.client import Client, World
+from app.sync.rest import RestTransport
 
+API = "https://server.example/api"
 START = 1_800_000_000_000
 TURNS = 300
 """Turns of the event loop after which whatever needs no time has been done, where the loop does
@@ -130,7 +133,7 @@ class LockedLeadership:
 
 
 Answer = HttpResponse | Exception | str
-Server = Callable[[str, str, str | None], HttpResponse]
+Server = Callable[[str, str, str | None, Mapping[str, str]], HttpResponse]
 
 
 class FakeNetwork:
@@ -147,12 +150,20 @@ class FakeNetwork:
         self.down = False
         self.faults: deque[Answer | None] = deque()
         self.requests: list[tuple[int, str, str, Any]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.gate: asyncio.Event | None = None
 
     async def __call__(
-        self, method: str, url: str, body: str | None = None, *, timeout: float
+        self,
+        method: str,
+        url: str,
+        body: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
     ) -> HttpResponse:
         self.requests.append((self._clock.time, method, url, json.loads(body) if body else None))
+        self.headers.append(headers or {})
         await asyncio.sleep(0)
         if self.down:
             raise Unreachable("The network is down.")
@@ -163,7 +174,7 @@ class FakeNetwork:
             return fault
         if self.gate is not None:
             await self.gate.wait()
-        answer = self._server(method, url, body)
+        answer = self._server(method, url, body, headers or {})
         await asyncio.sleep(0)
         if fault == "lost":
             raise Unreachable("The answer was lost.")
@@ -195,9 +206,15 @@ HTML = HttpResponse(200, "<h1>Log in to use this network</h1>", {"content-type":
 
 
 class Device:
-    """One device: its storage outlives the contexts that are opened and killed on it."""
+    """One device: its storage outlives the contexts that are opened and killed on it.
 
-    def __init__(self, clock: FakeClock, network: FakeNetwork, seed: int = 1) -> None:
+    With `rest` it talks to the server by `RestTransport`.
+    """
+
+    def __init__(
+        self, clock: FakeClock, network: FakeNetwork, seed: int = 1, *, rest: bool = False
+    ) -> None:
+        self.rest = rest
         self.clock = clock
         self.network = network
         self.store = FaultyStore()
@@ -218,7 +235,8 @@ class Device:
             channel=HubChannel(self._hub),
             online=lambda: self.online,
         )
-        client = Client(world, "https://server.example/api")
+        rest = RestTransport(self.network, self.clock, registry, API) if self.rest else None
+        client = Client(world, API, transport=rest)
         await client.start()
         if run:
             self._running.append(asyncio.ensure_future(client.run()))

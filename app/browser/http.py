@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from js import AbortSignal, fetch
 from pyodide.ffi import JsException
 
@@ -9,11 +11,16 @@ from app.browser.ffi import js_object
 from app.errors import Unreachable
 from app.ports import HttpResponse
 
-HEADERS = ("content-type", "retry-after")
+HEADERS = ("content-type", "etag", "link", "location", "retry-after")
 
 
 async def browser_http(
-    method: str, url: str, body: str | None = None, *, timeout: float
+    method: str,
+    url: str,
+    body: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float,
 ) -> HttpResponse:
     """See the port. A redirect counts as no answer: our API has none, login pages do."""
     options = {
@@ -23,15 +30,19 @@ async def browser_http(
         "redirect": "error",
         "signal": AbortSignal.timeout(round(timeout * 1000)),
     }
+    sent = dict(headers or {})
     if body is not None:
-        options |= {"body": body, "headers": {"Content-Type": "application/json"}}
+        sent["Content-Type"] = "application/json"
+        options["body"] = body
+    if sent:
+        options["headers"] = sent
     try:
         response = await fetch(url, js_object(options))
         text = await response.text()
     except JsException as error:
         raise Unreachable(f"The server did not answer: {error.message}") from None
-    headers = {name: response.headers.get(name) for name in HEADERS if response.headers.has(name)}
-    return HttpResponse(response.status, text, headers)
+    came = {name: response.headers.get(name) for name in HEADERS if response.headers.has(name)}
+    return HttpResponse(response.status, text, came)
 
 
 def patch_standard_http() -> None:

@@ -15,7 +15,7 @@ from pyodide.ffi import JsException, create_proxy, to_js
 
 from app.core.schema import UPGRADES
 from app.errors import StorageClosed, StorageError, StorageFull
-from app.ports import Count, Decide, Delete, Get, Query, Upgrade
+from app.ports import Count, Decide, Delete, Get, IndexDefinition, Query, Upgrade
 
 _log = logging.getLogger(__name__)
 
@@ -96,29 +96,23 @@ class IndexedDBStore:
 
 
 def _steps(upgrades: Sequence[Upgrade]) -> str:
-    def index(definition: Any) -> dict[str, Any]:
+    def index(store: str, definition: IndexDefinition) -> dict[str, Any]:
         return {
+            "store": store,
             "name": definition.name,
             "keyPath": definition.key_path,
             "unique": definition.unique,
+            "multiEntry": definition.multi_entry,
         }
 
-    return json.dumps(
-        [
-            {
-                "name": step.name,
-                "stores": [
-                    {
-                        "name": store.name,
-                        "keyPath": store.key_path,
-                        "indexes": [index(definition) for definition in store.indexes],
-                    }
-                    for store in step.stores
-                ],
-            }
-            for step in upgrades
-        ]
-    )
+    def rendered(step: Upgrade) -> dict[str, Any]:
+        own = [(store.name, definition) for store in step.stores for definition in store.indexes]
+        return {
+            "stores": [{"name": store.name, "keyPath": store.key_path} for store in step.stores],
+            "indexes": [index(*indexed) for indexed in (*own, *step.indexes)],
+        }
+
+    return json.dumps([rendered(step) for step in upgrades])
 
 
 def _rendered(queries: Sequence[Query]) -> str:

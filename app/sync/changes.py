@@ -20,7 +20,7 @@ class Change:
 
     `items` holds what some of them amount to now, where whoever changed them knows it: those need
     not be read again to be shown. `outcomes` says how actions ended, by their ids. `everything`:
-    nobody knows what changed, since whoever did it died before saying so.
+    nobody here knows what changed: whoever did it died before saying so, or was not heard.
     """
 
     keys: frozenset[ItemKey]
@@ -62,15 +62,19 @@ class Changes:
 
     def announce_everything(self) -> None:
         """Say that anything may have changed."""
-        self._tell(Change(frozenset(), everything=True))
+        self.tell_everything()
         self._channel.publish({"kind": "everything"})
+
+    def tell_everything(self) -> None:
+        """Say in this context only that anything may have changed."""
+        self._tell(Change(frozenset(), everything=True))
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         if message.get("kind") == "changed":
             keys = frozenset((collection, item_id) for collection, item_id in message["items"])
             self._tell(Change(keys, outcomes=message["outcomes"]))
         elif message.get("kind") == "everything":
-            self._tell(Change(frozenset(), everything=True))
+            self.tell_everything()
 
     def _tell(self, change: Change) -> None:
         for listener in list(self._listeners):

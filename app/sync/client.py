@@ -14,6 +14,7 @@ from app.core.actions import Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.ids import uuid7
+from app.core.quarantine import find_lost, quarantine_lost
 from app.core.schema import METADATA
 from app.errors import StorageError
 from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
@@ -22,6 +23,7 @@ from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.engine import Engine
 from app.sync.handlers import Handler, Handlers
+from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
 from app.sync.queue import Queue
@@ -29,7 +31,7 @@ from app.sync.refusals import Refusals
 from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Readable
-from app.sync.transport import BatchTransport
+from app.sync.transport import BatchTransport, Transport
 
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
@@ -52,17 +54,28 @@ class World:
 
 
 class Client:
-    """Storage, queue, synchronisation and status for any number of collections."""
+    """Storage, queue, synchronisation and status for any number of collections.
 
-    def __init__(self, world: World, api_url: str, actions: Registry = registry) -> None:
+    `transport` is the way to the server where it is not the batch protocol of our own.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        api_url: str,
+        actions: Registry = registry,
+        transport: Transport | None = None,
+    ) -> None:
         self._world = world
         self._registry = actions
-        self._transport = BatchTransport(world.http, world.clock, api_url)
-        self._changes = Changes(world.channel)
+        self._transport = transport or BatchTransport(world.http, world.clock, api_url)
+        channel = Numbered(world.channel, str(world.random.getrandbits(64)))
+        self._changes = Changes(channel)
+        channel.missed = self._changes.tell_everything
         self._handlers = Handlers(world.prepare_handlers)
         self.connection = Connection(world.clock)
         self.status = StatusStore(world.store, self.connection, world.clock)
-        self._peers = Peers(world.channel, self.connection, self.status, world.clock)
+        self._peers = Peers(channel, self.connection, self.status, world.clock)
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
         )
@@ -96,7 +109,16 @@ class Client:
 
     async def start(self) -> None:
         """Read what the status shows; call it before `run`."""
+        await self._quarantine_lost()
         await self.status.recount()
+
+    async def _quarantine_lost(self) -> None:
+        """Find the entries that no query by state finds, if there are any, and make them failed."""
+        total, *known = await self._world.store.read(*find_lost())
+        after: int | None = 0 if total != sum(known) else None
+        while after is not None:
+            decision = quarantine_lost(after)
+            after = await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
         """Take part in synchronising until cancelled: lead when it is this context's turn."""

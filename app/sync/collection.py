@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from app.core.actions import Registry
 from app.core.entry import Entry, by_item, read_entries
+from app.core.invalid import check_again, noted_in, read_row
 from app.core.schema import BY_ITEM, BY_UPDATED_AT, OUTBOX, ROWS
-from app.core.view import Item, ItemStatus, project, row_of
+from app.core.view import Item, ItemStatus, project
 from app.ports import Get, Query, Scan, Store
 from app.protocol import MAX_SAFE_INTEGER, Problem
 from app.sync.changes import Change, Changes
@@ -68,6 +69,7 @@ class Collection(Generic[M]):
         self._model = model
         self._store = store
         self._queue = queue
+        self._changes = changes
         self._registry = registry
         self._shown: dict[str, Shown[M]] = {}
         self._active = False
@@ -81,6 +83,8 @@ class Collection(Generic[M]):
         self._refreshing: asyncio.Task[None] | None = None
         self._limit = 0
         self._loading: asyncio.Task[None] | None = None
+        self._noted: set[str] = set()
+        self._unfit: set[str] = set()
         registry.declare(name, model)
         changes.subscribe(self._changed)
 
@@ -98,6 +102,7 @@ class Collection(Generic[M]):
         self._limit = limit
         async with self._reading:
             self._overtaken.clear()
+            self._unfit.clear()
             items = await self._read_newest(limit)
             shown, self._shown = self._shown, {}
             for item in items:
@@ -108,9 +113,20 @@ class Collection(Generic[M]):
             self._loaded = True
             self._publish()
         self._refresh_stale()
+        if self._unfit != self._noted:
+            await self._check_again()
+
+    async def _check_again(self) -> None:
+        """Bring the notes on invalid rows up to date: the app, or its models, have changed."""
+        keys = [(self.name, item_id) for item_id in sorted(self._unfit | self._noted)]
+        decision = check_again(keys, self._registry.problems)
+        await self._store.transact(decision.queries, decision.decide)
+        self._changes.announce(keys)
 
     async def _read_newest(self, limit: int) -> list[Item]:
-        rows, waiting = await self._store.read(self._newest(limit + 1), self._waiting())
+        queries = self._newest(limit + 1), self._waiting(), noted_in(self.name)
+        rows, waiting, notes = await self._store.read(*queries)
+        self._noted = {note["id"] for note in notes}
         self._has_more = len(rows) > limit
         rows = rows[:limit]
         self._oldest = rows[-1]["updated_at"] if self._has_more else 0
@@ -209,6 +225,7 @@ class Collection(Generic[M]):
             value = self._model.model_validate(item.data)
         except ValidationError as error:
             _log.warning("%s/%s does not fit its model: %s", self.name, item.id, error)
+            self._unfit.add(item.id)
             return None
         return Shown(item.id, value, item.status, item.order, item.error, item.action_id)
 
@@ -216,8 +233,11 @@ class Collection(Generic[M]):
         items = tuple(sorted(self._shown.values(), key=BY_ORDER))
         self._view.set(View(items, self._has_more, loaded=True))
 
-    def _project(self, item_id: str, row: Any, entries: list[Entry]) -> Item:
-        return project(self.name, item_id, row_of(row), entries, self._registry)
+    def _project(self, item_id: str, value: Any, entries: list[Entry]) -> Item:
+        row = read_row(value)
+        if value is not None and row is None:
+            self._unfit.add(item_id)
+        return project(self.name, item_id, row, entries, self._registry)
 
     def _of(self, item_id: str) -> tuple[Query, Query]:
         return Get(ROWS, [self.name, item_id]), by_item(self.name, item_id)

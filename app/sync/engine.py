@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from app.core.backoff import Backoff, Probe
+from app.core.claim import Claim, claim, requeue
 from app.core.decision import Decision
-from app.core.entry import due, read_entries
-from app.core.outbox import Claim, claim, requeue
+from app.core.entry import Entry, due, read_entries
 from app.core.settle import Settled, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
@@ -20,21 +21,20 @@ from app.sync.refusals import Refusals
 from app.sync.report import Hold, StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.sweeper import Sweeper
-from app.sync.transport import Transport, render_request
+from app.sync.transport import Answer, Push, Transport
 from app.sync.waiting import Rest, Waking, wait_at_most
 
 FAILURES_TO_OFFLINE = 3
 SILENCE = 9.5
 """Seconds without an answer after which the connection counts as lost; the request goes on."""
 DEBOUNCE = 0.03
-"""Seconds between a wake and the request: the page paints what was written, and what is written in
-one go is sent in one request."""
+"""Seconds between a wake and the request, so that the page paints first, and more can join in."""
 PAUSE = 1.0
 """Seconds to rest at least after a synchronisation that settled nothing."""
 POLL = 60.0
 """Seconds between pulls where nothing else wakes the engine."""
 HOLDS: dict[int, Hold] = {401: "sign_in", 426: "update"}
-"""Answers that hold the whole queue, in order, until a person has done something."""
+"""Answers that hold the whole queue until a person has done something."""
 HOLD = 900.0
 """Seconds between attempts while the queue is held."""
 
@@ -53,9 +53,8 @@ class Engine:
           │                                                           │
           └── no answer ──► PROBING ── delay over, or urgent wake ────┘
 
-    While backing off and probing only urgent wakes count (the person, the network, the page coming
-    back), so that a stream of new actions cannot turn into a stream of requests. Entries in flight
-    whose answer never came are requeued, under the same id, before anything else is claimed.
+    While backing off and probing only urgent wakes count (a person, the network, a page coming
+    back). What is in flight without an answer is requeued, under the same id, before any claim.
     """
 
     def __init__(
@@ -156,27 +155,37 @@ class Engine:
                 settled, more = await self._round()
                 report = report.plus(settled)
         except TransportError:
-            await self._requeue()
+            with contextlib.suppress(StorageError):  # the next round does it
+                await self._requeue()
             raise
         self._refused = 0
         return report
 
     async def _round(self) -> tuple[Settled, bool]:
         """One request and its answer; returns what it settled and whether there is more to do."""
-        now = self._clock.now()
+        now, limit = self._clock.now(), self._refusals.batch
         await self._transact(requeue() if self._unsettled else requeue(now))
         self._unsettled = True
-        limit = self._refusals.batch
         claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
-        pushed = claimed.entries
-        body = render_request(self._client_id, claimed.cursor, claimed.settled_through, pushed)
+        push = Push(self._client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
-            response = await self._answer(self._transport.sync(body))
+            answer = await self._answer(self._transport.sync(push))
         except Refused as error:
-            judged = await self._refusals.judge(error, pushed)
-            self._changes.announce(judged.changed, outcomes=judged.outcomes)
-            return judged, True
-        decision = settle(pushed, response, claimed.cursor, self._clock.now())
+            return await self._judge(error, push.entries), True
+        settled = await self._settle(push, answer)
+        if answer.broke_off is not None:
+            if not isinstance(answer.broke_off, Refused) or answer.refused is None:
+                raise answer.broke_off
+            return settled.add(await self._judge(answer.broke_off, [answer.refused])), True
+        settled.add(await self._runner.run_all(claimed.local))
+        full = len(push.entries) + len(claimed.local) >= limit
+        more = answer.response.has_more or settled.freed > 0 or (full and settled.progressed)
+        return settled, more
+
+    async def _settle(self, push: Push, answer: Answer) -> Settled:
+        entries, response = push.entries, answer.response
+        now, check, untouched = self._clock.now(), self._runner.check, answer.untouched(entries)
+        decision = settle(entries, response, push.cursor, now, answer.on_base, check, untouched)
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
@@ -185,12 +194,13 @@ class Engine:
         if settled.restored:
             self._status.change(restored=True)
         await self._sweeper.run(settled.sweeps)
-        await self._refusals.passed(pushed)
-        ran = await self._runner.run_all(claimed.local)
-        full = len(pushed) + len(claimed.local) >= limit
-        settled.synced += ran.synced
-        settled.failed += ran.failed
-        return settled, response.has_more or (full and settled.progressed)
+        await self._refusals.passed(answer.judged(push.entries))
+        return settled
+
+    async def _judge(self, error: Refused, pushed: Sequence[Entry]) -> Settled:
+        judged = await self._refusals.judge(error, pushed)
+        self._changes.announce(judged.changed, outcomes=judged.outcomes)
+        return judged
 
     async def _requeue(self) -> None:
         await self._transact(requeue())

@@ -50,6 +50,10 @@ class Outcomes:
             return self._ended[action_id]
         raise NotFound("This change is not waiting any more: it was sent or discarded before.")
 
+    def ended(self, action_id: str) -> Outcome | None:
+        """Return how an action ended, as far as this context remembers."""
+        return self._ended.get(action_id)
+
     def _forget(self, action_id: str, waiter: asyncio.Future[Outcome]) -> None:
         waiters = self._waiting.get(action_id, [])
         if waiter in waiters:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from app.ports import Channel, Clock
@@ -79,7 +78,7 @@ class Peers:
     def _report(self, status: Status) -> None:
         report = {name: getattr(status, name) for name in REPORTED}
         self._channel.publish(
-            {"kind": "status", "connection": asdict(status.connection), "status": report}
+            {"kind": "status", "connection": dict(vars(status.connection)), "status": report}
         )
 
     def _sync_for_others(self, engine: Engine) -> None:
@@ -90,7 +89,7 @@ class Peers:
 
     def _tell(self, report: SyncReport) -> None:
         """Give a report to whoever asked for a synchronisation, here or in another context."""
-        self._channel.publish({"kind": "synced", "report": asdict(report)})
+        self._channel.publish({"kind": "synced", "report": dict(vars(report))})
         self._answer(report)
 
     def _answer(self, report: SyncReport) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.core.actions import Data, Registry
 from app.core.decision import Decision
+from app.core.edit import edit, retry
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import Entry, Outcome, by_id, read_entries
 from app.core.ids import uuid7
-from app.core.outbox import clear_page, remove, retry
+from app.core.outbox import TakenOut, clear_page, remove
 from app.core.schema import OUTBOX
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.ports import Clock, Random, Scan, Store
 from app.sync.changes import Changes
 from app.sync.handlers import Handler
@@ -27,12 +28,17 @@ DEFAULT_COLLECTION = "actions"
 
 @dataclass(frozen=True)
 class New:
-    """An action to enqueue; without `item_id` it is about an item of its own."""
+    """An action to enqueue; without `item_id` it is about an item of its own.
+
+    It waits until all that it `depends_on` was applied: actions by their ids, or earlier `New` ones
+    of the same call.
+    """
 
     type: str
     data: Data | None = None
     collection: str = DEFAULT_COLLECTION
     item_id: str | None = None
+    depends_on: Sequence[str | New] = ()
 
 
 class Queued(str):
@@ -89,27 +95,41 @@ class Queue:
         *,
         collection: str = DEFAULT_COLLECTION,
         item_id: str | None = None,
+        depends_on: Sequence[str] = (),
     ) -> Queued:
         """Enqueue an action and return its id; it is durable when this returns.
 
         Without `item_id` the action is about an item of its own, called like the action. An action
         that joined an earlier one of its item, which was not sent yet, goes by that one's id.
-        Raises `InvalidInput`, `Rejected` or `StorageError`; then nothing was written.
+        `depends_on` names actions by their ids: this one is not sent before they all were applied;
+        an id that is not in the outbox counts as applied. Raises `InvalidInput`, `Rejected` or
+        `StorageError`; then nothing was written.
         """
-        (queued,) = await self.add_many([New(action_type, data, collection, item_id)])
+        new = New(action_type, data, collection, item_id, depends_on)
+        (queued,) = await self.add_many([new])
         return queued
 
     async def add_many(self, actions: Iterable[New]) -> list[Queued]:
         """Enqueue any number of actions in one transaction, all or none; returns their ids."""
-        drafts = [self._draft(action) for action in actions]
+        drafts: list[Draft] = []
+        made: dict[int, str] = {}
+        for action in actions:
+            drafts.append(self._draft(action, made))
+            made[id(action)] = drafts[-1].id
         added: Enqueued = await self._transact(enqueue(drafts, self._registry))
         outcomes: dict[str, Outcome] = dict.fromkeys(added.cancelled, "discarded")
         self._changes.announce({draft.item for draft in drafts}, added.items, outcomes)
         self._wake()
         return [Queued(action_id, self._outcomes) for action_id in added.ids]
 
-    def _draft(self, action: New) -> Draft:
+    def _draft(self, action: New, made: Mapping[int, str]) -> Draft:
+        """Return an action's draft; `made` has the ids of those before it, by their identity."""
         action_id = self.new_id()
+        needs = [made.get(id(n), "") if isinstance(n, New) else str(n) for n in action.depends_on]
+        if not all(needs):
+            raise InvalidInput("A change can only depend on one that is added before it.")
+        if any(self._outcomes.ended(name) == "discarded" for name in needs):
+            raise InvalidInput("The change that this one depends on was discarded.")
         return Draft(
             id=action_id,
             type=action.type,
@@ -117,6 +137,7 @@ class Queue:
             item_id=action.item_id or action_id,
             data=action.data,
             created_at=self._clock.now(),
+            depends_on=tuple(needs),
         )
 
     async def pending(self, limit: int = 100, after: int = 0) -> list[Entry]:
@@ -132,8 +153,13 @@ class Queue:
         raise NotFound("This change is not waiting any more: it was sent or discarded.")
 
     async def remove(self, action_id: str) -> None:
-        """Discard an action for good; raises `NotFound` once it is gone."""
-        self._discarded(await self._transact(remove(await self.get(action_id))))
+        """Discard an action for good; raises `NotFound` once it is gone.
+
+        The actions that depend on it become `failed`, and are kept.
+        """
+        taken: TakenOut = await self._transact(remove(await self.get(action_id)))
+        self._discarded(taken.entry)
+        self._announce(*taken.others)
         self._wake()
 
     async def retry(self, action_id: str) -> str:
@@ -142,6 +168,19 @@ class Queue:
         self._announce(fresh)
         self._wake()
         return fresh.id
+
+    async def edit(self, action_id: str, data: Data | None) -> Queued:
+        """Give a failed, conflicting or waiting action other data, and let it be sent.
+
+        Returns its id, a new one if it was ever sent. Raises `InvalidInput` while it is under way
+        and where it is not known whether it took effect, `InvalidInput` or `Rejected` for data that
+        the server would be sure to refuse, `NotFound` once it is gone; then nothing was changed.
+        """
+        entry = await self.get(action_id)
+        fresh: Entry = await self._transact(edit(entry, data, self.new_id(), self._registry))
+        self._announce(fresh)
+        self._wake()
+        return Queued(fresh.id, self._outcomes)
 
     async def increment_retry(self, action_id: str, reason: str = "The attempt failed.") -> None:
         """Count a failed attempt; past the limit the action becomes `failed`, and is kept."""
@@ -180,9 +219,9 @@ class Queue:
         return await self._store.transact(decision.queries, decision.decide)
 
     def _announce(self, *entries: Entry) -> None:
-        self._changes.announce((entry.collection, entry.item_id) for entry in entries)
+        ended = {entry.id: entry.outcome for entry in entries if entry.outcome is not None}
+        self._changes.announce([entry.item for entry in entries], outcomes=ended)
 
     def _discarded(self, *entries: Entry) -> None:
         outcomes: dict[str, Outcome] = {entry.id: "discarded" for entry in entries}
-        keys = [(entry.collection, entry.item_id) for entry in entries]
-        self._changes.announce(keys, outcomes=outcomes)
+        self._changes.announce([entry.item for entry in entries], outcomes=outcomes)

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core.actions import Registry
+from app.core.claim import requeue
 from app.core.decision import Decision
 from app.core.entry import Entry
-from app.core.outbox import defer, fail_attempt
+from app.core.outbox import conflict_attempt, defer, fail_attempt
 from app.core.settle import Settled, forget_cursor
-from app.errors import InvalidInput, NotFound, Refused
+from app.errors import InvalidInput, NotFound, Refused, StorageError
 from app.ports import Clock, Random, Store
 from app.protocol import MAX_ACTIONS, Problem
 from app.sync.runner import Runner
 
 VERDICT_STATUSES = frozenset({400, 403, 404, 410, 413, 422})
 """Answers that are about what was sent: it is halved, and refused once it is a single action."""
-
+CONFLICT_STATUSES = frozenset({409, 412})
+"""Answers that somebody else changed what was sent meanwhile; halved, and kept as a conflict."""
 
 GONE = (NotFound, InvalidInput)
 """A person discarded the action, or retried it, while its request was under way."""
@@ -28,8 +30,8 @@ class Refusals:
     """Finds the action that a refused push is about, and lets the others pass.
 
     A batch that is refused is halved until one action is left. What is wrong with the action alone
-    makes it `failed` at once. A 500 may be the server's own trouble, so the action is only put
-    off; it counts as a failed attempt when the server then takes other actions.
+    makes it `failed`, or a conflict, at once. A 500 may be the server's own trouble, so the action
+    is only put off; it counts as a failed attempt when the server then takes other actions.
     """
 
     def __init__(
@@ -48,15 +50,20 @@ class Refusals:
         """Return what a refused push settled; raises `error` where it says nothing of an action."""
         if "cursor" in error.fields:
             await self._transact(forget_cursor())
+            await self._release(error, pushed)
             return Settled()
         about_actions = not error.fields or any(name.startswith("actions") for name in error.fields)
-        blames = error.status in VERDICT_STATUSES and about_actions
+        conflicts = error.status in CONFLICT_STATUSES
+        blames = conflicts or (error.status in VERDICT_STATUSES and about_actions)
+        if blames and len(pushed) == 1:
+            return await self._keep(error, pushed[0], conflicts)
+        await self._release(error, pushed)
         if not pushed or not (blames or error.status == 500):
             raise error
-        if len(pushed) > 1:
-            self.batch = max(1, len(pushed) // 2)
-            return Settled()
-        return await (self._fail(error, pushed[0]) if blames else self._put_off(error, pushed[0]))
+        if len(pushed) == 1:
+            return await self._put_off(error, pushed[0])
+        self.batch = max(1, len(pushed) // 2)
+        return Settled()
 
     async def passed(self, pushed: Sequence[Entry]) -> None:
         """Note that the server took a push: whatever else it refuses is not its own trouble."""
@@ -72,14 +79,24 @@ class Refusals:
             with contextlib.suppress(*GONE):
                 await self._runner.count_failure(entry, message, "server_failed")
 
-    async def _fail(self, error: Refused, entry: Entry) -> Settled:
+    async def _release(self, error: Refused, pushed: Sequence[Entry]) -> None:
+        """Note that a push which was refused as a request has had no effect."""
+        if error.had_no_effect:
+            with contextlib.suppress(StorageError):  # the next round requeues, and knows less
+                await self._transact(requeue(refused={entry.id for entry in pushed}))
+
+    async def _keep(self, error: Refused, entry: Entry, conflicts: bool) -> Settled:
+        """Keep the action that was refused alone, as failed or as a conflict, for a person."""
         problem = Problem(code=error.code, message=str(error), fields=error.fields)
-        item = (entry.collection, entry.item_id)
+        refusal = fail_attempt(entry, problem, 0, max_attempts=1)
+        item = {entry.item}
         try:
-            await self._transact(fail_attempt(entry, problem, 0, max_attempts=1))
+            await self._transact(conflict_attempt(entry, problem) if conflicts else refusal)
         except GONE:
-            return Settled(changed={item})
-        return Settled(failed=1, changed={item}, outcomes={entry.id: "failed"})
+            return Settled(changed=item)
+        if conflicts:
+            return Settled(conflicts=1, changed=item, outcomes={entry.id: "conflict"})
+        return Settled(failed=1, changed=item, outcomes={entry.id: "failed"})
 
     async def _put_off(self, error: Refused, entry: Entry) -> Settled:
         """A second suspect before any success means that the server itself is in trouble."""

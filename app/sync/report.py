@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.core.outbox import counts
+from app.core.entry import counts
+from app.core.invalid import NOTED
 from app.core.settle import Settled
 from app.ports import Clock, Store
 from app.sync.connection import Connection, ConnectionState
@@ -47,7 +48,8 @@ class Status:
     `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
     milliseconds since the epoch; `last_error` says why the last synchronisation ended early, and
     `hold` what a person has to do before it can go on. `restored` says that the server was found
-    to have gone back to a backup: all was pulled anew, and what waits here is kept.
+    to have gone back to a backup: all was pulled anew, and what waits here is kept. `invalid`
+    counts rows that this version of the app cannot show, since they do not fit its models.
     """
 
     connection: ConnectionState = ConnectionState()
@@ -60,6 +62,7 @@ class Status:
     last_error: str | None = None
     hold: Hold | None = None
     restored: bool = False
+    invalid: int = 0
 
     @property
     def count(self) -> int:
@@ -98,6 +101,6 @@ class StatusStore(Writable[Status]):
         self.change(unread=0)
 
     async def recount(self) -> None:
-        """Read the outbox's counts anew."""
-        pending, in_flight, blocked, conflicts, failed = await self._store.read(*counts())
-        self.change(pending=pending + in_flight + blocked, conflicts=conflicts, failed=failed)
+        """Read anew how many actions there are of each kind, and how many invalid rows."""
+        *unsent, conflicts, failed, invalid = await self._store.read(*counts(), NOTED)
+        self.change(pending=sum(unsent), conflicts=conflicts, failed=failed, invalid=invalid)

@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.core.actions import Registry
+from app.core.claim import claim_local
 from app.core.decision import Decision
 from app.core.entry import Entry
-from app.core.outbox import claim_local, fail_attempt, remove
+from app.core.invalid import Check
+from app.core.outbox import TakenOut, complete, fail_attempt
+from app.core.quarantine import quarantine
 from app.core.settle import Settled
 from app.errors import NotFound
 from app.ports import Clock, Random, Store
@@ -45,6 +48,11 @@ class Runner:
         self._clock = clock
         self._random = random
 
+    @property
+    def check(self) -> Check:
+        """What finds fault with rows that do not fit the models of the registry."""
+        return self._registry.problems
+
     def handles(self, entry: Entry) -> bool:
         """Tell whether a registered handler carries out the entry's action."""
         return self._handlers.get(entry.type) is not None
@@ -57,12 +65,22 @@ class Runner:
         """
         settled = Settled()
         for entry in entries:
+            if entry.readable() is None:
+                await self._quarantine(entry, settled)
+                continue
             chosen = handler or self._handlers.get(entry.type)
             if chosen is None:
                 continue
             if await self._transact(claim_local(entry, self._clock.now())):
                 await self._run(entry, chosen, settled)
         return settled
+
+    async def _quarantine(self, entry: Entry, settled: Settled) -> None:
+        if await self._transact(quarantine(entry)):
+            _log.error("The stored action %s (seq %d) is damaged", entry.id, entry.seq)
+            settled.failed += 1
+            item = (entry.collection, entry.item_id)
+            self._changes.announce([item], outcomes={entry.id: "failed"})
 
     async def _run(self, entry: Entry, handler: Handler, settled: Settled) -> None:
         running = asyncio.ensure_future(self._handlers.run(handler, entry.parsed()))
@@ -73,20 +91,26 @@ class Runner:
         except Exception as error:
             _log.warning("The handler of %s failed: %r", entry.type, error)
             with contextlib.suppress(NotFound):  # discarded while its handler ran
-                failed = await self.count_failure(entry, str(error) or type(error).__name__)
+                doubt = isinstance(error, TimeoutError)
+                message = str(error) or type(error).__name__
+                failed = await self.count_failure(entry, message, in_doubt=doubt)
                 settled.failed += failed.state == "failed"
             return
         finally:
             running.cancel()
         settled.synced += 1
         with contextlib.suppress(NotFound):  # discarded while its handler ran
-            await self._transact(remove(entry))
+            taken: TakenOut = await self._transact(complete(entry))
+            settled.freed += sum(other.state == "pending" for other in taken.others)
         self._changes.announce([(entry.collection, entry.item_id)], outcomes={entry.id: "applied"})
 
     async def count_failure(
-        self, entry: Entry, message: str, code: str = "handler_failed"
+        self, entry: Entry, message: str, code: str = "handler_failed", in_doubt: bool = False
     ) -> Entry:
-        """Count a failed attempt of an entry by its type's policy; returns it as it is now."""
+        """Count a failed attempt of an entry by its type's policy; returns it as it is now.
+
+        `in_doubt` says that the attempt may have taken effect all the same.
+        """
         policy = self._registry.retry_policy(entry.type)
         delay = policy.backoff.delay(entry.attempts + 1, self._random.random())
         decision = fail_attempt(
@@ -94,6 +118,7 @@ class Runner:
             Problem(code=code, message=message),
             self._clock.now() + round(delay * 1000),
             policy.max_attempts,
+            in_doubt,
         )
         counted: Entry = await self._transact(decision)
         ended = {} if counted.outcome is None else {counted.id: counted.outcome}

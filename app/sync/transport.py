@@ -2,30 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from pydantic import ValidationError
 
 from app.core.backoff import parse_retry_after
 from app.core.entry import Entry
-from app.errors import Refused, Unreachable
+from app.errors import Refused, TransportError, Unreachable
 from app.ports import Clock, Http, HttpResponse
 from app.protocol import MAX_PULL_ROWS, PROTOCOL, ErrorResponse, SyncRequest, SyncResponse
 
 SYNC_TIMEOUT = 30.0
 PROBE_TIMEOUT = 10.0
+OTHER_CURSOR = "{"
+"""How cursors of `RestTransport` begin: after a change of the transport all is pulled anew."""
 NO_ENDPOINT = (404, 405)
 """Answers of something that has no sync endpoint here, and so says nothing of our actions."""
+
+
+@dataclass(frozen=True)
+class Push:
+    """What is to be sent, in order, and from which cursor on is to be pulled."""
+
+    client_id: str
+    cursor: str | None
+    settled_through: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a push and pull.
+
+    An entry without a result was not carried out, as far as is known here; it is sent again under
+    its id. `broke_off` is what ended it before all was done; where that was an error status,
+    `refused` is the entry whose request got it. `on_base` names the applied actions after which
+    those behind them are to be based on what came of them: none of those was ever sent. `begun`
+    holds the ids of the actions that were sent at all, where they are sent one by one.
+    """
+
+    response: SyncResponse
+    broke_off: TransportError | None = None
+    refused: Entry | None = None
+    on_base: frozenset[str] = frozenset()
+    begun: frozenset[str] | None = None
+
+    def judged(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return those of the entries that got a verdict."""
+        ids = {result.id for result in self.response.results}
+        return [entry for entry in entries if entry.id in ids]
+
+    def untouched(self, entries: Iterable[Entry]) -> frozenset[str]:
+        """Return the ids of those without a verdict of which it is certain that they did not run.
+
+        They were not begun, or their request was refused in a way that says so.
+        """
+        if self.begun is None:
+            return frozenset()
+        error, refused = self.broke_off, self.refused
+        certain = isinstance(error, Refused) and refused is not None and error.had_no_effect
+        doubtful = self.begun - ({refused.id} if refused is not None and certain else set())
+        return frozenset(entry.id for entry in entries) - doubtful
 
 
 class Transport(Protocol):
     """The engine's way to the server.
 
-    Both raise `Unreachable` where no answer of our server came, `Refused` where it was an error.
+    Both raise `Unreachable` where no answer of our server came, `Refused` where it was an error;
+    `sync` does so only where it got no verdict before that.
     """
 
-    async def sync(self, body: str) -> SyncResponse: ...
+    async def sync(self, push: Push) -> Answer: ...
 
     async def probe(self) -> None: ...
 
@@ -38,10 +87,13 @@ class BatchTransport:
         self._clock = clock
         self._api_url = api_url.rstrip("/")
 
-    async def sync(self, body: str) -> SyncResponse:
+    async def sync(self, push: Push) -> Answer:
         url = f"{self._api_url}/sync"
+        others = (push.cursor or "").startswith(OTHER_CURSOR)
+        body = render_request(replace(push, cursor=None) if others else push)
         response = await self._http("POST", url, body, timeout=SYNC_TIMEOUT)
-        return interpret(response, self._clock.now())
+        answered = interpret(response, self._clock.now())
+        return Answer(answered.model_copy(update={"reset": True}) if others else answered)
 
     async def probe(self) -> None:
         response = await self._http("GET", f"{self._api_url}/health", timeout=PROBE_TIMEOUT)
@@ -51,18 +103,16 @@ class BatchTransport:
             refuse(response, self._clock.now())
 
 
-def render_request(
-    client_id: str, cursor: str | None, settled_through: int, entries: Sequence[Entry]
-) -> str:
+def render_request(push: Push) -> str:
     """Return the request's body; the entries' actions go in as the JSON they were stored as."""
     head = SyncRequest(
         protocol=PROTOCOL,
-        client_id=client_id,
-        cursor=cursor,
-        settled_through=settled_through,
+        client_id=push.client_id,
+        cursor=push.cursor,
+        settled_through=push.settled_through,
         limit=MAX_PULL_ROWS,
     ).model_dump_json(exclude={"actions"})
-    return f'{head[:-1]},"actions":[{",".join(entry.action for entry in entries)}]}}'
+    return f'{head[:-1]},"actions":[{",".join(entry.action for entry in push.entries)}]}}'
 
 
 def interpret(response: HttpResponse, now: int) -> SyncResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from app.core.view import ItemStatus
 from app.sync.connection import ConnectionState
@@ -14,7 +14,12 @@ RESTORED = (
     "The server went back to an earlier backup. This device shows what the server has now; "
     "what you wrote and was not sent yet is kept."
 )
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_SERVER = "Not connected to a server"
+INVALID = (
+    "{count:,} {items} on this device cannot be shown by this version of the app. "
+    "Nothing is lost: update the app to see {them}."
+)
 
 
 def connection_text(state: ConnectionState) -> str:
@@ -30,9 +35,17 @@ def trouble_text(status: Status) -> str:
         return f"{HOLD[status.hold]} to send {status.pending:,}. What you wrote is kept."
     if status.restored and not status.last_error:
         return RESTORED
-    if status.connection.status != "connected" or not status.last_error:
+    if status.connection.status == "connected" and status.last_error:
+        return f"{status.last_error} What you wrote is kept and will be sent again."
+    return invalid_text(status.invalid)
+
+
+def invalid_text(count: int) -> str:
+    """Return what to say of rows that do not fit this app's models; nothing where all fit."""
+    if not count:
         return ""
-    return f"{status.last_error} What you wrote is kept and will be sent again."
+    items, them = plural(count, "item", "items"), plural(count, "it", "them")
+    return INVALID.format(count=count, items=items, them=them)
 
 
 def last_synced_text(last_synced: int | None) -> str:
@@ -57,9 +70,9 @@ def state_text(status: str, *, offline: bool) -> str:
 def moment(milliseconds: int) -> datetime:
     """Return a time since the epoch as local time; one that no calendar has counts as the epoch."""
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone()
+        return (EPOCH + timedelta(milliseconds=milliseconds)).astimezone()
     except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC).astimezone()
+        return EPOCH.astimezone()
 
 
 def clock_time(when: datetime) -> str:

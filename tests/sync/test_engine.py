@@ -83,6 +83,30 @@ async def test_retry_after_is_honoured(
     assert await clock.until(lambda: idle(client)) >= 30
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_is_honoured_where_the_storage_fails_meanwhile(
+    device: Device, clock: FakeClock, network: FakeNetwork, status: int
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    failing = [True]
+
+    def fails(batch: Batch) -> bool:
+        """Fail once, at the requeue of what was refused: the only decision that returns a list."""
+        return (
+            bool(failing)
+            and isinstance(batch.result, list)
+            and bool(batch.result)
+            and failing.pop()
+        )
+
+    device.store.fail_when = fails
+    network.faults.append(error_answer(status, **{"retry-after": "30"}))
+    await send(client, "hello")
+    assert await clock.until(lambda: idle(client)) >= 30
+    assert not failing
+
+
 @pytest.mark.parametrize("fault", [HTML, Unreachable("A redirect.")], ids=["html", "redirect"])
 async def test_s08_captive_portal_acknowledges_nothing(
     device: Device, clock: FakeClock, network: FakeNetwork, server: Loopback, fault: object

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -23,12 +24,14 @@ class PoisonedServer:
         self.word = word
         self.hits = 0
 
-    def __call__(self, method: str, url: str, body: str | None) -> HttpResponse:
+    def __call__(
+        self, method: str, url: str, body: str | None, headers: Mapping[str, str]
+    ) -> HttpResponse:
         actions = json.loads(body)["actions"] if body else []
         if any(self.word in json.dumps(action["data"]) for action in actions):
             self.hits += 1
             return error_answer(500, "crashed")
-        return self._server(method, url, body)
+        return self._server(method, url, body, headers)
 
 
 def poisoned(clock: FakeClock, server: Loopback) -> tuple[Device, PoisonedServer]:
