@@ -6,19 +6,18 @@ its own, else the system's package manager.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from scripts.installing import apt_commands, run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HELP = (
     "The browser tests need Chromium, and no way to install it worked here. Install Chromium or "
     "Chrome so that one of " + ", ".join(NAMES) + " is on the PATH, and try again."
 )
-_TIMEOUT = 900
 
 
 def find_on_path() -> str | None:
@@ -32,7 +31,7 @@ def find_playwrights() -> str | None:
 
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
-    return path if Path(path).exists() and not _run([path, "--version"], {}) else None
+    return path if Path(path).exists() and not run([path, "--version"]) else None
 
 
 def find() -> str | None:
@@ -44,11 +43,8 @@ def installers() -> Iterator[tuple[str, list[list[str]], Mapping[str, str]]]:
     """Give the ways to install one that can be tried here: a name, commands, environment."""
     fetch = [sys.executable, "-m", "playwright", "install", "--no-shell", "chromium"]
     yield "Playwright", [fetch], {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000"}
-    if shutil.which("apt-get") and (os.geteuid() == 0 or shutil.which("sudo")):
-        sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-        apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-        packages = ["chromium", "fonts-liberation"]
-        yield "apt", [[*apt, "update"], [*apt, "install", "--yes", *packages]], {}
+    if apt := apt_commands("chromium", "fonts-liberation"):
+        yield "apt", apt, {}
 
 
 def install(say: Callable[[str], object]) -> str | None:
@@ -56,7 +52,7 @@ def install(say: Callable[[str], object]) -> str | None:
     for name, commands, environment in installers():
         say(f"Installing Chromium for the browser tests with {name}")
         for command in commands:
-            problem = _run(command, environment)
+            problem = run(command, environment)
             if problem:
                 say(f"  did not work: {problem}")
                 break
@@ -64,26 +60,6 @@ def install(say: Callable[[str], object]) -> str | None:
             if found := find():
                 return found
     return None
-
-
-def _run(command: list[str], environment: Mapping[str, str]) -> str:
-    """Run a command and return what went wrong in one line, or nothing."""
-    try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if done.returncode == 0:
-        return ""
-    lines = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
-    return next((line for line in lines if "rror" in line), lines[-1])[:200]
 
 
 def main() -> int:

@@ -35,7 +35,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     The database is opened and migrated at once. `clock` returns microseconds since the epoch.
     Raises `DriftlineError` where the settings, the database or the site do not allow a start.
     """
-    site = None if settings.site_root is None else _site(settings.site_root, settings.api_url)
+    site = None if settings.site_root is None else _site(settings.site_root, settings)
     database = Database(settings.database)
     migrate(database)
     streams = Streams(settings.max_streams_per_user, settings.max_streams)
@@ -43,7 +43,8 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with services.pokes.listening():
+            yield
         services.close()
 
     app = FastAPI(
@@ -63,6 +64,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
         app.include_router(module.router)
     if site is not None:
         app.router.default = site
+    app.router.middleware_stack = sync.Lane(app.router.middleware_stack)
     _add_guards(app, settings.allowed_origins, services.metrics)
     return app
 
@@ -82,11 +84,11 @@ def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...], metrics: Metrics
     app.add_middleware(RequestLog, metrics=metrics)
 
 
-def _site(root: Path, api_url: str) -> StaticSite:
-    files = with_manifest(collect_site(root, api_url))
+def _site(root: Path, settings: Settings) -> StaticSite:
+    files = with_manifest(collect_site(root, settings.api_url, settings.transport))
     compressor = Compressor(root / "runtime" / ".cache" / "gzip")
     compressor.prune(files)
-    return StaticSite(files, compressor, api_url)
+    return StaticSite(files, compressor, settings.api_url)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hashlib import sha256
 from app.core.actions import Data, Registry
 from app.errors import NotFound, Rejected
 from app.protocol import MAX_ACTION_BYTES, Action, Problem, Result
-from server.records import Author, Before, ItemKey, Outcome, Receipt, StoredRow
+from server.records import Author, Before, ItemKey, Judged, Outcome, Receipt, StoredRow
 
 logger = logging.getLogger(__name__)
 
@@ -38,17 +38,15 @@ def apply_batch(
 
 
 def body_hash(action: Action) -> str:
-    """Return a hash of what an action says; its `seq` is its place in line, not its content."""
-    body = [
-        action.type,
-        action.version,
-        action.collection,
-        action.item_id,
-        action.data,
-        action.base_version,
-        action.created_at,
-    ]
-    return sha256(_canonical.encode(body).encode()).hexdigest()
+    """Return a hash of what an action says; `seq` and `depends_on` only say when it may run."""
+    data = "null" if action.data is None else _canonical.encode(action.data)
+    base = "null" if action.base_version is None else action.base_version
+    # JSON, put together by hand: names and ids hold nothing that it would escape.
+    body = (
+        f'["{action.type}", {action.version}, "{action.collection}", "{action.item_id}", '
+        f"{data}, {base}, {action.created_at}]"
+    )
+    return sha256(body.encode()).hexdigest()
 
 
 def is_stale(action: Action, row: StoredRow, author: Author) -> bool:
@@ -67,24 +65,30 @@ class _Batch:
         self._author = author
         self._now = now
         self._held: set[ItemKey] = set()
+        self._not_applied: set[int] = set()
         self.outcome = Outcome(before.version, before.updated_at)
 
     def take(self, action: Action) -> None:
         key = action.collection, action.item_id
         digest = body_hash(action)
-        result = self._known(action, digest)
-        if result is None and key in self._held:
-            problem = _problem("blocked", "An earlier change of the same item did not succeed.")
-            result = Result(id=action.id, verdict="retry", error=problem)
-        if result is None:
-            result = self._run(action)
-            text = result.model_dump_json(ensure_ascii=True)
-            self.outcome.receipts[action.id] = Receipt(action.id, action.seq, digest, text)
-        if result.verdict not in ("applied", "duplicate"):
+        judged = self._known(action, digest)
+        if judged is None and (key in self._held or self._depends_in_vain(action)):
+            problem = _problem("blocked", "An earlier change that this one needs did not succeed.")
+            judged = Judged.of(Result(id=action.id, verdict="retry", error=problem))
+        if judged is None:
+            judged = self._run(action)
+            kept = Receipt(action.id, action.seq, digest, _in_ascii(judged.text))
+            self.outcome.receipts[action.id] = kept
+        if judged.verdict not in ("applied", "duplicate"):
             self._held.add(key)
-        self.outcome.results.append(result)
+            self._not_applied.add(action.seq)
+        self.outcome.judged.append(judged)
 
-    def _known(self, action: Action, digest: str) -> Result | None:
+    def _depends_in_vain(self, action: Action) -> bool:
+        """Tell whether the action depends on one of this batch that was not applied."""
+        return bool(action.depends_on) and not self._not_applied.isdisjoint(action.depends_on)
+
+    def _known(self, action: Action, digest: str) -> Judged | None:
         """Return the verdict that needs no run, because the action was seen before."""
         receipt = self.outcome.receipts.get(action.id) or self._before.receipts.get(action.id)
         if receipt is None:
@@ -99,17 +103,17 @@ class _Batch:
             return _rejected(action, "key_reuse", message, {"id": "was used before"})
         first = Result.model_validate_json(receipt.result)
         if first.verdict != "applied":
-            return first
-        return first.model_copy(update={"verdict": "duplicate"})
+            return Judged.of(first)
+        return Judged.of(first.model_copy(update={"verdict": "duplicate"}))
 
-    def _run(self, action: Action) -> Result:
+    def _run(self, action: Action) -> Judged:
         key = action.collection, action.item_id
         row = self.outcome.rows.get(key) or self._before.rows.get(key)
         try:
             checks = self._registry.get(action.type).checks_version
             stale = checks and row is not None and is_stale(action, row, self._author)
             if row and stale and not self._is_gone_anyway(action, row):
-                return Result(id=action.id, verdict="conflict", row=row.public())
+                return Judged.of(Result(id=action.id, verdict="conflict", row=row.public()))
             current = row.decoded() if row else None
             data = self._registry.apply(current, action)
             return self._write(action, row, data)
@@ -131,10 +135,10 @@ class _Batch:
         except Rejected:
             return False
 
-    def _write(self, action: Action, row: StoredRow | None, data: Data | None) -> Result:
+    def _write(self, action: Action, row: StoredRow | None, data: Data | None) -> Judged:
         """Give the item its next version; deleting what is not there writes nothing."""
         if data is None and (row is None or row.data is None):
-            return Result(id=action.id, verdict="applied", row=row.public() if row else None)
+            return Judged.done(action.id, row.text() if row else None)
         text = None if data is None else _encode(data)
         own = row if row and row.client_id == self._author.client_id else None
         outcome = self.outcome
@@ -152,7 +156,7 @@ class _Batch:
             run_base=own.run_base if own else row.version if row else 0,
         )
         outcome.rows[new.key] = new
-        return Result(id=action.id, verdict="applied", row=new.public(data))
+        return Judged.done(action.id, new.text())
 
 
 def _encode(data: Data) -> str:
@@ -160,6 +164,10 @@ def _encode(data: Data) -> str:
     if len(text) > MAX_ACTION_BYTES and _wire_size(data) > MAX_ACTION_BYTES:
         raise Rejected("too_large", "The item would be larger than the server keeps.")
     return text
+
+
+def _in_ascii(text: str) -> str:
+    return text if text.isascii() else _compact.encode(json.loads(text))
 
 
 def _wire_size(data: Data) -> int:
@@ -172,6 +180,6 @@ def _problem(code: str, message: str, fields: Mapping[str, str] | None = None) -
 
 def _rejected(
     action: Action, code: str, message: str, fields: Mapping[str, str] | None = None
-) -> Result:
+) -> Judged:
     problem = _problem(code, message, fields)
-    return Result(id=action.id, verdict="rejected", error=problem)
+    return Judged.of(Result(id=action.id, verdict="rejected", error=problem))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import DriftlineError, InvalidInput
 from server.app import create_app
 from server.build import write_site
-from server.compaction import DEFAULT_DAYS, compact
+from server.compaction import DEFAULT_DAYS, compact, forget_answers
 from server.database import Database
 from server.history import begin_epoch
 from server.migrations import migrate
 from server.precache import with_manifest
-from server.run import Servable, listen, serve, set_up_logging
+from server.run import MakeApp, listen, serve, set_up_logging
 from server.services import wall_clock
 from server.settings import Settings, whole_number
 from server.site import collect_site
@@ -27,7 +27,7 @@ MOST_DAYS = 36_500
 def main(
     root: Path,
     arguments: Sequence[str] | None = None,
-    make_app: Callable[[Settings], Servable] = create_app,
+    make_app: MakeApp = create_app,
 ) -> int:
     """Carry out a command line for the app in `root`; returns the exit status."""
     options = vars(_parser().parse_args(arguments))
@@ -37,12 +37,13 @@ def main(
         settings = Settings.load(os.environ, {**options, "site_root": root})
         set_up_logging(settings.log_level)
         if command == "build":
-            write_site(with_manifest(collect_site(root, settings.api_url)), out)
+            site = collect_site(root, settings.api_url, settings.transport)
+            write_site(with_manifest(site), out)
             return 0
         if command is not None:
             return _maintain(command, settings, days)
         with listen(settings.host, settings.port) as listener:
-            serve(make_app(settings), listener, settings)
+            serve(make_app, listener, settings)
     except DriftlineError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -58,10 +59,13 @@ def _maintain(command: str, settings: Settings, days: str) -> int:
     try:
         migrate(database)
         if command == "compact":
-            count = compact(database, older_than, wall_clock())
-            said = f"{count:,} tombstones older than {older_than:,} days were deleted."
+            now = wall_clock()
+            count = compact(database, older_than, now)
+            answers = forget_answers(database, older_than, now)
+            what = f"{count:,} tombstones and {answers:,} answers to REST writes"
+            said = f"{what} older than {older_than:,} days were deleted."
         else:
-            said = f"The database's epoch is now {database.write(begin_epoch)}."
+            said = f"The database's epoch is now {database.maintain(begin_epoch)}."
     finally:
         database.close()
     sys.stdout.write(f"{said}\n")
@@ -77,12 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", help=f"address to listen on (default {defaults.host})")
     parser.add_argument("--port", help=f"port, 0 for any free one (default {defaults.port})")
-    parser.add_argument("--database", metavar="URL", help=f"default {defaults.database}")
-    parser.add_argument("--workers", metavar="N", help="processes; this version runs one")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help=f"sqlite:/// or postgresql:// (default {defaults.database})",
+    )
+    parser.add_argument("--workers", metavar="N", help="processes, with PostgreSQL (default 1)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     build = commands.add_parser("build", help="write the static site to a folder")
     build.add_argument("--out", type=Path, default=Path("dist"), help="folder (default dist)")
     build.add_argument("--api-url", metavar="URL", help="where the page finds the API")
+    build.add_argument("--transport", metavar="NAME", help="how it talks to it: batch or rest")
     compact = commands.add_parser("compact", help="forget old deletions for good")
     compact.add_argument(
         "--older-than",

@@ -30,7 +30,7 @@ class _Limited(EventSourceResponse):
         super().__init__(
             _changes(services, identity, last_event_id),
             ping=HEARTBEAT_SECONDS,
-            ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
+            ping_message_factory=lambda: ServerSentEvent(event="heartbeat", data="{}"),
         )
         self._services = services
         self._identity = identity
@@ -66,7 +66,9 @@ async def _changes(
     with services.pokes.subscribe(identity.space_id) as subscription:
         # Read after subscribing, so that no commit falls in between.
         history = await services.history(identity)
-        if not _is_newest(last_event_id, history):
+        if _is_newest(last_event_id, history):
+            subscription.know(history.newest)
+        else:
             subscription.put(history.newest)
         while (version := await subscription.take()) is not None:
             cursor = encode_cursor(history.epoch, version)

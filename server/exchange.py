@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from app.core.actions import Registry
-from app.protocol import Result, SyncRequest, SyncResponse
+from app.protocol import PROTOCOL, Result, SyncRequest, SyncResponse
 from server.cursors import decode_cursor
 from server.history import History, Start, read_history
 from server.identity import Identity
 from server.pull import Page, Position, pull
-from server.push import Push, Pushed, push
+from server.push import Group, Push, Pushed, push
 from server.records import Author
 
 
@@ -42,18 +42,50 @@ class Exchange:
             start = Start(history.newest, since=None, reset=False)
         return Position(self.request.client_id, start, self.request.limit)
 
-    def answer(self, results: list[Result], page: Page, epoch: str) -> SyncResponse:
+    def answer(self, pushed: Pushed, page: Page, epoch: str) -> Answer:
         """Return the answer to the request."""
-        return SyncResponse(
-            results=results,
-            rows=page.rows,
-            cursor=page.cursor,
-            has_more=page.has_more,
-            epoch=epoch,
-            reset=page.reset,
-            unread_count=page.unread_count,
-            server_time=self.now // 1000,
+        return Answer(pushed, page, epoch, self.now // 1000)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to an exchange, in parts; `server_time` is in milliseconds since the epoch."""
+
+    pushed: Pushed
+    page: Page
+    epoch: str
+    server_time: int
+
+    @property
+    def results(self) -> list[Result]:
+        """The answers to the actions, in their order."""
+        return [judged.result() for judged in self.pushed.judged]
+
+    @property
+    def changed_to(self) -> int:
+        """The space's version after the push, 0 where the push changed nothing."""
+        pushed = self.pushed
+        return pushed.ended_at if pushed.ended_at > pushed.began_at else 0
+
+    def text(self) -> str:
+        """Return the answer as it is sent: the JSON of a `SyncResponse`."""
+        page = self.page
+        results = ",".join([judged.text for judged in self.pushed.judged])
+        # What is put together here is JSON already; the rest are numbers and words without quotes.
+        return (
+            f'{{"protocol":{PROTOCOL},"results":[{results}],"rows":[{",".join(page.rows)}],'
+            f'"cursor":"{page.cursor}","has_more":{_flag(page.has_more)},"epoch":"{self.epoch}",'
+            f'"reset":{_flag(page.reset)},"unread_count":{page.unread_count},'
+            f'"server_time":{self.server_time}}}'
         )
+
+    def response(self) -> SyncResponse:
+        """Return the answer as its readers see it."""
+        return SyncResponse.model_validate_json(self.text())
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def answer(
@@ -63,15 +95,16 @@ def answer(
 
     Where there is nothing to push, a read transaction is enough.
     """
-    return answer_all(connection, registry, [Exchange(identity, asked, now)])[0]
+    return answer_all(connection, registry, [Exchange(identity, asked, now)])[0].response()
 
 
 def answer_all(
     connection: Connection, registry: Registry, exchanges: Sequence[Exchange]
-) -> list[SyncResponse]:
+) -> list[Answer]:
     """Answer exchanges in one transaction, as if each were alone and they came in this order."""
-    answers: dict[int, SyncResponse] = {}
-    for space_id in dict.fromkeys(exchange.identity.space_id for exchange in exchanges):
+    answers: dict[int, Answer] = {}
+    # In one order everywhere, so that servers with several spaces to lock never wait in a circle.
+    for space_id in sorted({exchange.identity.space_id for exchange in exchanges}):
         places = [n for n, e in enumerate(exchanges) if e.identity.space_id == space_id]
         here = [exchanges[place] for place in places]
         answered = _answer_in_space(connection, space_id, registry, here)
@@ -81,18 +114,22 @@ def answer_all(
 
 def _answer_in_space(
     connection: Connection, space_id: str, registry: Registry, exchanges: Sequence[Exchange]
-) -> list[SyncResponse]:
+) -> list[Answer]:
     pushes = [exchange.push() for exchange in exchanges if exchange.request.actions]
-    done = iter(push(connection, space_id, registry, pushes) if pushes else ())
-    history = read_history(connection, space_id)
-    results: list[list[Result]] = []
-    positions: list[Position] = []
-    for exchange in exchanges:
-        pushed = next(done) if exchange.request.actions else Pushed([], history.newest)
-        results.append(pushed.results)
-        positions.append(exchange.position(history, pushed.began_at))
-    pages = pull(connection, space_id, history, positions)
+    if pushes:
+        group = push(connection, space_id, registry, pushes)
+    else:
+        group = Group([], read_history(connection, space_id), [])
+    history = group.history
+    nothing = Pushed([], history.newest, history.newest)
+    rest = iter(group.pushed)
+    pushed = [next(rest) if exchange.request.actions else nothing for exchange in exchanges]
+    positions = [
+        exchange.position(history, done.began_at)
+        for exchange, done in zip(exchanges, pushed, strict=True)
+    ]
+    pages = pull(connection, space_id, history, positions, group.rows)
     return [
-        exchange.answer(verdicts, page, history.epoch)
-        for exchange, verdicts, page in zip(exchanges, results, pages, strict=True)
+        exchange.answer(done, page, history.epoch)
+        for exchange, done, page in zip(exchanges, pushed, pages, strict=True)
     ]

@@ -75,7 +75,10 @@ def read_history(connection: Connection, space_id: str) -> History:
 
 
 def begin_epoch(connection: Connection) -> str:
-    """Give the database a new epoch, after it was put back from a backup; returns the epoch."""
+    """Give the database a new epoch, after it was put back from a backup; returns the epoch.
+
+    No server may be running on the database: each keeps in mind the epoch of its start.
+    """
     epoch = secrets.token_hex(8)
     connection.execute(update(properties).where(_IS_EPOCH).values(value=epoch))
     connection.execute(update(spaces).values(version=spaces.c.version + VERSIONS_SKIPPED))

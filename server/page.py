@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from app.errors import DriftlineError
 
-_API_META = re.compile(r'(<meta\s+name="driftline-api"\s+content=")[^"]*(")')
 _CONFIG = re.compile(r'config="\./pyscript\.toml"')
 _ICON = re.compile(r'href="[^"#]*icons\.svg#')
 _SYMBOL = re.compile(r'<symbol id="')
@@ -26,10 +25,11 @@ class PageError(DriftlineError):
     """index.html, or what goes into it, is not as the build expects it."""
 
 
-def with_api_url(page: str, api_url: str) -> str:
-    """Return the page with the address of the API that it is to talk to."""
-    shown = html.escape(api_url)
-    return _replace(_API_META, lambda match: match[1] + shown + match[2], page, "driftline-api")
+def with_setting(page: str, name: str, value: str) -> str:
+    """Return the page with one of its settings: what API it is to talk to, and how."""
+    pattern = re.compile(rf'(<meta\s+name="driftline-{name}"\s+content=")[^"]*(")')
+    shown = html.escape(value)
+    return _replace(pattern, lambda found: found[1] + shown + found[2], page, f"driftline-{name}")
 
 
 def with_config(page: str, config: str) -> str:

@@ -8,23 +8,38 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Protocol
+
+from sqlalchemy import Connection
 
 
 class Subscription:
-    """One listener's mailbox: it holds the newest version that was published."""
+    """One listener's mailbox: it holds the newest version that was published.
+
+    The same poke may come on several ways; only what is newer wakes the listener.
+    """
 
     def __init__(self) -> None:
-        self._newest = 0
+        self._newest = -1
         self._closed = False
         self._wake = asyncio.Event()
 
     def put(self, version: int) -> None:
         """Leave a version for the listener."""
+        if version > self._newest:
+            self._newest = version
+            self._wake.set()
+
+    def know(self, version: int) -> None:
+        """Take note that the listener has this version already."""
         self._newest = max(self._newest, version)
-        self._wake.set()
 
     def close(self) -> None:
         """Tell the listener that it is over."""
@@ -39,7 +54,15 @@ class Subscription:
 
 
 class Pokes(Protocol):
-    """Carries pokes from those who commit to those who listen, within a space."""
+    """Carries pokes from those who commit to those who listen, within a space.
+
+    A version is announced in the transaction that gives it out, and published once that has
+    committed. A server is within `listening` from its start to its end.
+    """
+
+    def listening(self) -> AbstractAsyncContextManager[None]: ...
+
+    def announce(self, connection: Connection, space_id: str, version: int) -> None: ...
 
     def publish(self, space_id: str, version: int) -> None: ...
 
@@ -54,6 +77,14 @@ class LocalPokes:
     def __init__(self) -> None:
         self._listeners: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._closed = False
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Do nothing: who commits is here."""
+        yield
+
+    def announce(self, connection: Connection, space_id: str, version: int) -> None:
+        """Do nothing: who listens is here."""
 
     def publish(self, space_id: str, version: int) -> None:
         """Poke every listener of a space."""

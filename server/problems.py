@@ -10,13 +10,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.core.actions import fields_of
 from app.errors import InvalidInput
 from app.protocol import ErrorResponse, Problem
-from server.database import DatabaseUnavailable
+from server.refusals import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,11 @@ async def _invalid_request(_request: Request, error: Exception) -> Response:
     return error_response(422, "invalid", "Some fields are not valid.", fields)
 
 
+async def _cut_off(_request: Request, _error: Exception) -> Response:
+    """Nobody is there to read this: it is no defect of the server's, and logged as what it is."""
+    return error_response(400, "incomplete", "The request ended before it was complete.")
+
+
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
@@ -90,7 +95,7 @@ async def _http(_request: Request, error: Exception) -> Response:
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
     logger.warning("%s", error)
-    message = "The server cannot reach its data now. Nothing was changed; try again shortly."
+    message = "The server cannot reach its data now. Send the same again shortly."
     return error_response(503, "unavailable", message, headers={"Retry-After": str(RETRY_AFTER)})
 
 
@@ -103,6 +108,7 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respon
     InvalidInput: _invalid_input,
     RequestValidationError: _invalid_request,
     HTTPException: _http,
+    ClientDisconnect: _cut_off,
     DatabaseUnavailable: _unavailable,
     Exception: _unexpected,
 }

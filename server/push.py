@@ -7,25 +7,17 @@ sets (`server/storage.py`), decided in memory (`server/apply.py`), and written a
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from app.core.actions import Registry
-from app.protocol import Action, Result
+from app.protocol import Action
 from server.apply import apply_batch
-from server.records import Author, Before
+from server.history import History
+from server.records import Author, Before, Judged, StoredRow
 from server.storage import Changes, Stored, load, save
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """The verdicts on a push, and the version that the space had come to before it."""
-
-    results: list[Result]
-    began_at: int
 
 
 @dataclass(frozen=True)
@@ -38,31 +30,58 @@ class Push:
     now: int
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """The verdicts on a push, and the versions that the space had before it and after it."""
+
+    judged: list[Judged]
+    began_at: int
+    ended_at: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """What pushes came to: each by itself, the space's history, and the rows that were written."""
+
+    pushed: list[Pushed]
+    history: History
+    rows: list[StoredRow]
+
+
 def push(
     connection: Connection, space_id: str, registry: Registry, pushes: Sequence[Push]
-) -> list[Pushed]:
-    """Run the pushes one after the other; needs a write transaction."""
+) -> Group:
+    """Run the pushes one after the other; needs a write transaction.
+
+    The rows are in the order of their versions.
+    """
     authors = [push.author for push in pushes]
     actions = [action for push in pushes for action in push.actions]
     stored = load(connection, space_id, authors, actions)
-    changes = Changes(stored.version, stored.updated_at)
-    done = [_run(registry, stored, changes, push) for push in pushes]
-    save(connection, space_id, stored, changes)
-    return done
+    changes = Changes(stored.history.newest, stored.updated_at)
+    pushed = [_run(registry, stored, changes, push) for push in pushes]
+    save(connection, space_id, changes)
+    history = replace(stored.history, newest=changes.version)
+    rows = sorted(changes.rows.values(), key=lambda row: row.version)
+    return Group(pushed, history, rows)
 
 
 def _run(registry: Registry, stored: Stored, changes: Changes, push: Push) -> Pushed:
     author = push.author
-    settled = changes.settled.get(author, stored.settled.get(author, 0))
     before = Before(
         version=changes.version,
         updated_at=changes.updated_at,
-        settled_through=settled,
-        rows=ChainMap(changes.rows, stored.rows),
-        receipts=ChainMap(changes.receipts[author], stored.receipts.get(author, {})),
+        settled_through=stored.settled.get(author, 0),
+        rows=stored.rows,
+        receipts=stored.receipts[author],
     )
     outcome = apply_batch(registry, before, author, push.actions, push.now)
     changes.add(author, outcome)
-    if push.settled_through > settled:
-        changes.settled[author] = push.settled_through
-    return Pushed(outcome.results, before.version)
+    # The pushes behind this one are to find what it wrote.
+    stored.rows.update(outcome.rows)
+    stored.receipts[author].update(outcome.receipts)
+    if push.settled_through > before.settled_through:
+        _, known = changes.settled.get(author, (0, before.settled_through))
+        changes.settled[author] = push.settled_through, known
+        stored.settled[author] = push.settled_through
+    return Pushed(outcome.judged, before.version, outcome.version)

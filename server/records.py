@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from app.core.actions import Data
-from app.protocol import Result, Row
+from app.protocol import Result, Row, Verdict
 
 ItemKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(NamedTuple):
     """A row with what the server remembers of its last write; `data` is JSON, `None` if deleted.
 
     `run_base` is the version that the unbroken run of writes by `client_id` started on, 0 where
@@ -36,34 +36,45 @@ class StoredRow:
         """The item's key: collection and id."""
         return self.collection, self.item_id
 
-    def written(self) -> dict[str, Any]:
-        """Return what a write sets, by column."""
-        return {name: getattr(self, name) for name in ROW_COLUMNS}
-
     def decoded(self) -> Data | None:
         """Return the item's data."""
         data: Data | None = None if self.data is None else json.loads(self.data)
         return data
 
-    def public(self, decoded: Data | None = None) -> Row:
-        """Return the row as clients see it; `decoded` is its data, where it is at hand."""
-        return Row(
-            collection=self.collection,
-            id=self.item_id,
-            version=self.version,
-            data=self.decoded() if decoded is None else decoded,
-            deleted=self.data is None,
-            updated_at=self.updated_at,
-            updated_by=self.user_id,
+    def text(self) -> str:
+        """Return the row as clients see it, as the JSON of a `Row`."""
+        data = self.data
+        # Names and ids hold nothing that JSON would escape; the data is JSON already.
+        return (
+            f'{{"collection":"{self.collection}","id":"{self.item_id}","version":{self.version},'
+            f'"data":{_readable(data)},"deleted":{"true" if data is None else "false"},'
+            f'"updated_at":{self.updated_at},"updated_by":{_quoted(self.user_id)}}}'
         )
 
+    def public(self) -> Row:
+        """Return the row as clients see it."""
+        return Row.model_validate_json(self.text())
 
-ROW_COLUMNS = tuple(column.name for column in fields(StoredRow))
+
+ROW_COLUMNS = StoredRow._fields
 """The fields of a `StoredRow`, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+def _readable(data: str | None) -> str:
+    r"""Return JSON without `\u…` for what is no control character: a third of the bytes."""
+    if data is None:
+        return "null"
+    if "\\u" not in data:
+        return data
+    return json.dumps(json.loads(data), ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(1024)
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+class Receipt(NamedTuple):
     """A verdict to be given again, and what it was given for; `result` is a `Result` as JSON."""
 
     action_id: str
@@ -72,8 +83,35 @@ class Receipt:
     result: str
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Judged(NamedTuple):
+    """A verdict on an action, and the whole answer to it as it goes out: a `Result` as JSON."""
+
+    verdict: Verdict
+    text: str
+
+    @classmethod
+    def done(cls, action_id: str, row: str | None) -> Judged:
+        """Return `applied`; `row` is the item as it stands now, as JSON."""
+        return cls("applied", _result(action_id, "applied", row))
+
+    @classmethod
+    def of(cls, result: Result) -> Judged:
+        """Return what a result says."""
+        return cls(result.verdict, result.model_dump_json())
+
+    def result(self) -> Result:
+        """Return the answer to the action."""
+        return Result.model_validate_json(self.text)
+
+
+def _result(action_id: str, verdict: Verdict, row: str | None) -> str:
+    return (
+        f'{{"id":"{action_id}","verdict":"{verdict}","row":{row or "null"},'
+        '"error":null,"retry_after":null}'
+    )
+
+
+class Author(NamedTuple):
     """Who pushes: the user, and the client on the user's device."""
 
     user_id: str
@@ -100,6 +138,11 @@ class Outcome:
 
     version: int
     updated_at: int
-    results: list[Result] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     rows: dict[ItemKey, StoredRow] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
+
+    @property
+    def results(self) -> list[Result]:
+        """The answers to the actions."""
+        return [judged.result() for judged in self.judged]

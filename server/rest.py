@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.protocol import MAX_PULL_ROWS, ErrorResponse, Id, JsonObject, Name, Problem, Result, Row
 from server.body import read_json_body
 from server.identity import current_identity
-from server.items import Items, list_items, read_item
+from server.items import Asked, Items, list_items, read_item
 from server.problems import RequestRefused, error_response, invalid
 from server.rest_actions import Change, etag
 from server.services import Services, services_of
@@ -53,7 +53,7 @@ _TEXTS = {
     413: "The body, or the item, is too large.",
     415: "The body is not declared as JSON.",
     422: "A field or header does not fit; or the key was used for another request (`key_reuse`).",
-    503: "The database refused; nothing was changed.",
+    503: "The database refused; the same again under its `Idempotency-Key` is safe.",
 }
 
 
@@ -96,11 +96,17 @@ async def list_collection(
     collection: Name,
     limit: Annotated[int, Query(ge=1, le=MAX_PULL_ROWS)] = MAX_PULL_ROWS,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
+    deleted: bool = False,
 ) -> Response:
-    """Return a page of the collection's items; `cursor` is the one that the page before gave."""
+    """Return a page of the collection's items; `cursor` is the one that the page before gave.
+
+    With `deleted`, what was deleted behind the cursor is there as tombstones: so a program that
+    keeps the last cursor learns of every change.
+    """
     services = _services(request, collection)
     space_id = current_identity(request).space_id
-    page = await services.query(lambda c: list_items(c, space_id, collection, cursor, limit))
+    asked = Asked(collection, cursor, limit, deleted)
+    page = await services.query(lambda c: list_items(c, space_id, asked))
     return Response(page.model_dump_json(), media_type="application/json")
 
 

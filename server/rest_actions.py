@@ -29,8 +29,6 @@ _CLIENT = re.compile(r"[A-Za-z0-9_-]{1,59}", re.ASCII)
 _ETAG = re.compile(r'(?:W/)?"(0|[1-9][0-9]{0,15})"', re.ASCII)
 
 _MADE_FROM_KEYS = uuid.UUID("0199f3a0-6c1e-7d52-9a3b-0f4c2f1e8d77")
-_SEQ = MAX_SAFE_INTEGER
-"""REST requests have no order among themselves: none counts as later in one's own line."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,11 @@ class Change:
         """Return the change that a request asks for; raises `RequestRefused` by field or header."""
         client_id = _client_id(request)
         key = _header(request, "Idempotency-Key", _KEY)
-        now = services_of(request).clock() // 1000
+        clock = services_of(request).clock()
+        now = clock // 1000
         fields: dict[str, Any] = {
             "id": key or uuid7(now, secrets.randbits(74)),
-            "seq": _SEQ,
+            "seq": seq_at(clock),
             "type": _type_of(item_id, data),
             "collection": collection,
             "item_id": item_id,
@@ -75,6 +74,15 @@ class Change:
         """Return the push of this one action, without a pull."""
         asked = SyncRequest(protocol=PROTOCOL, client_id=self.client_id, actions=[self.action])
         return Exchange(identity, asked, now, pulls=False)
+
+
+def seq_at(now: int) -> int:
+    """Return the `seq` of an action that comes by REST now, in microseconds since the epoch.
+
+    It counts the seconds down. So no request counts as later in one's own line than another, and
+    a receipt tells how old it is.
+    """
+    return MAX_SAFE_INTEGER - now // 1_000_000
 
 
 def etag(version: int) -> str:

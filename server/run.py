@@ -1,12 +1,15 @@
-"""Running the server in this process until it is told to stop."""
+"""Running the server, in this process or in several, until it is told to stop."""
 
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Protocol
 
@@ -15,11 +18,20 @@ from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
 from app.errors import DriftlineError
+from server.database import Database
+from server.metrics import share_metrics
+from server.migrations import migrate
+from server.reading import BoundedHttp
 from server.services import Services
 from server.settings import Settings
+from server.workers import Workers
 
 DRAIN_SECONDS = 1
 """How long requests under way may take once the server was told to stop."""
+
+
+COLLECT_AFTER = 50_000
+"""Objects made, and not gone by themselves, after which garbage is looked for."""
 
 
 class CannotListen(DriftlineError):
@@ -35,19 +47,24 @@ class Servable(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
+MakeApp = Callable[[Settings], Servable]
+
+
 class DriftlineServer(uvicorn.Server):
     """Says when it takes connections, and ends open event streams before it waits for the rest."""
 
-    def __init__(self, config: uvicorn.Config, services: Services, url: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, services: Services, ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._services = services
-        self._url = url
+        self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then print the one line that says where."""
+        """Start, then say so."""
         await super().startup(sockets)
         if self.started:
-            print(f"Driftline is ready at {self._url}", flush=True)  # noqa: T201 - the ready line
+            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the event streams, then stop."""
@@ -87,22 +104,60 @@ def set_up_logging(level: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def serve(app: Servable, listener: socket.socket, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or SIGINT; requests under way are finished first."""
+def serve(make_app: MakeApp, listener: socket.socket, settings: Settings) -> None:
+    """Serve in as many processes as the settings say, until SIGTERM or SIGINT.
+
+    One line says where, once requests are taken. Raises `DriftlineError` where the app cannot be
+    made.
+    """
+
+    def say() -> None:
+        where = url_of(listener, settings.host)
+        print(f"Driftline is ready at {where}", flush=True)  # noqa: T201 - the ready line
+
+    if settings.workers == 1:
+        serve_alone(make_app(settings), listener, say)
+    else:
+        serve_together(make_app, listener, settings, say)
+
+
+def serve_together(
+    make_app: MakeApp, listener: socket.socket, settings: Settings, ready: Callable[[], None]
+) -> None:
+    """Serve in processes of their own, and replace each that dies."""
+    # What stands in the way is said here, once, and not by each worker.
+    database = Database(settings.database)
+    try:
+        migrate(database)
+    finally:
+        database.close()
+    with TemporaryDirectory(prefix="driftline-metrics-") as folder:
+
+        def work(number: int, say: Callable[[], None]) -> None:
+            share_metrics(folder, number)
+            serve_alone(make_app(settings), listener, say)
+
+        Workers(work, settings.workers).run(ready)
+
+
+def serve_alone(app: Servable, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve `app` in this process; requests under way at its end are finished first."""
     # uvicorn raises the signal again once it has stopped: then it shall end the process well.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     config = uvicorn.Config(
         app,
-        # httptools gives a fifth more pushes a second, but takes headers without end into memory.
-        http="h11",
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     services: Services = app.state.services
-    DriftlineServer(config, services, url_of(listener, settings.host)).run([listener])
+    # What is loaded by now is never garbage; batches make thousands of objects, none in a circle.
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
+    DriftlineServer(config, services, ready).run([listener])
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +11,12 @@ from sqlalchemy import Connection
 from starlette.requests import HTTPConnection
 
 from app.core.actions import Registry
-from app.protocol import SyncResponse
-from server.database import READERS, Database, Job
-from server.exchange import Exchange, answer_all
+from server.backend import READERS
+from server.database import Database, Job
+from server.exchange import Answer, Exchange, answer_all
 from server.history import History, read_epoch, read_history
 from server.identity import Identity
+from server.landing import Landing
 from server.metrics import Metrics
 from server.pokes import LocalPokes, Pokes
 from server.streams import Streams
@@ -44,29 +44,28 @@ class Services:
         self.registry = registry
         self.clock = clock
         self.epoch = database.read(read_epoch)
-        self.pokes: Pokes = LocalPokes()
+        self.pokes: Pokes = _pokes(database)
         self.streams = streams
         self.metrics = Metrics(streams)
-        self._writer: Writer[Exchange, SyncResponse] = Writer(database, self._answer)
+        self._writer: Writer[Exchange, Answer] = Writer(database, self._carry_out)
+        self._landing = Landing()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
-    async def write(self, exchange: Exchange) -> SyncResponse:
+    async def write(self, exchange: Exchange) -> Answer:
         """Answer an exchange that pushes, off the event loop; returns once it has committed.
 
         The listeners of the space are poked where it has changed.
         """
-        answered = await asyncio.wrap_future(self._writer.submit(exchange))
-        self.metrics.judged(answered.results)
-        rows = [result.row for result in answered.results if result.verdict == "applied"]
-        newest = max((row.version for row in rows if row), default=0)
-        if newest:
-            self.pokes.publish(exchange.identity.space_id, newest)
+        answered = await self._landing.result(self._writer.submit(exchange))
+        self.metrics.judged(judged.verdict for judged in answered.pushed.judged)
+        if answered.changed_to:
+            self.pokes.publish(exchange.identity.space_id, answered.changed_to)
         return answered
 
-    async def read(self, exchange: Exchange) -> SyncResponse:
+    async def read(self, exchange: Exchange) -> Answer:
         """Answer an exchange that only pulls, off the event loop."""
 
-        def job(connection: Connection) -> SyncResponse:
+        def job(connection: Connection) -> Answer:
             return self._answer(connection, [exchange])[0]
 
         return await self.query(job)
@@ -77,9 +76,21 @@ class Services:
 
     async def query(self, job: Job[T]) -> T:
         """Run `job` in a read transaction, off the event loop."""
-        return await asyncio.wrap_future(self._readers.submit(self.database.read, job))
+        return await self._landing.result(self._readers.submit(self.database.read, job))
 
-    def _answer(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[SyncResponse]:
+    def _carry_out(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[Answer]:
+        """Answer exchanges that push, and announce what they changed."""
+        answers = self._answer(connection, exchanges)
+        changed: dict[str, int] = {}
+        for exchange, answered in zip(exchanges, answers, strict=True):
+            space_id = exchange.identity.space_id
+            changed[space_id] = max(changed.get(space_id, 0), answered.changed_to)
+        for space_id, version in changed.items():
+            if version:
+                self.pokes.announce(connection, space_id, version)
+        return answers
+
+    def _answer(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[Answer]:
         return answer_all(connection, self.registry, exchanges)
 
     def close(self) -> None:
@@ -88,6 +99,15 @@ class Services:
         self._writer.close()
         self._readers.shutdown()
         self.database.close()
+
+
+def _pokes(database: Database) -> Pokes:
+    if not database.backend.is_shared:
+        return LocalPokes()
+    # Its driver takes a tenth of a second to import, which SQLite need not wait for.
+    from server.shared_pokes import SharedPokes
+
+    return SharedPokes(database.engine)
 
 
 def services_of(request: HTTPConnection) -> Services:

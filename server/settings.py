@@ -17,8 +17,10 @@ class Settings:
     """How a server runs.
 
     `site_root` is the folder that holds the app's files, `None` for the API alone. `api_url` is
-    what the page is told to talk to. `allowed_origins` are other origins that may use the API.
-    `max_streams` event streams may be open at a time, and so many of them for one user.
+    what the page is told to talk to, `transport` in which way (`batch`, or `rest` for any REST
+    API). `allowed_origins` are other origins that may use the API. `max_streams` event streams may
+    be open at a time in a process, and `max_streams_per_user` of them for one user. `workers` are
+    the processes that serve.
     """
 
     host: str = "127.0.0.1"
@@ -26,6 +28,7 @@ class Settings:
     database: str = "sqlite:///data/driftline.db"
     workers: int = 1
     api_url: str = "./api"
+    transport: str = "batch"
     allowed_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
     max_streams_per_user: int = 64
@@ -61,11 +64,15 @@ class Settings:
             raise InvalidInput(f"The port must be between 0 and 65535, not {self.port}.")
         if min(self.max_streams_per_user, self.max_streams) < 1:
             raise InvalidInput("At least one event stream must be allowed.")
-        if self.workers != 1:
+        if self.workers < 1:
+            raise InvalidInput("At least one worker is needed.")
+        if self.workers > 1 and self.database.startswith("sqlite"):
             raise InvalidInput(
-                "This version runs one worker only: its live updates reach the clients of "
-                "their own process. Leave --workers at 1."
+                "SQLite is served by one worker: nobody could tell the clients of another one "
+                "what has changed. Leave --workers at 1, or give a postgresql:// URL."
             )
+        if self.transport not in ("batch", "rest"):
+            raise InvalidInput(f"The transport is batch or rest, not “{self.transport}”.")
         if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise InvalidInput(f"The log level cannot be “{self.log_level}”.")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from app.errors import DriftlineError
 from runtime.app_bundle import BUNDLE, is_fresh
 from runtime.paths import NOT_LOADED, all_files
-from server.page import with_api_url, with_config, with_icons, with_preload
+from server.page import with_config, with_icons, with_preload, with_setting
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +76,11 @@ class SiteFile:
 Site = dict[str, SiteFile]
 
 
-def collect_site(root: Path, api_url: str = "./api") -> Site:
+def collect_site(root: Path, api_url: str = "./api", transport: str = "batch") -> Site:
     """Return the site of the app in `root`, but for the list of what to precache.
 
-    `api_url` is what the page is told to talk to. Raises `SiteError` where something is missing.
+    `api_url` is what the page is told to talk to, `transport` in which way. Raises `SiteError`
+    where something is missing.
     """
     dist = root / "runtime" / "dist"
     names = [name for name in all_files(dist) if name != "app.digest"]
@@ -98,7 +99,10 @@ def collect_site(root: Path, api_url: str = "./api") -> Site:
         texts["index.html"] = with_preload(texts["index.html"].decode(), url).encode()
     else:
         texts |= {name: (root / name).read_bytes() for name in _sources(root)}
-    texts["index.html"] = _page(texts, runtime["icons.svg"], api_url)
+    page = with_setting(texts["index.html"].decode(), "api", api_url)
+    page = with_setting(page, "transport", transport)
+    page = with_config(page, texts["pyscript.toml"].decode())
+    texts["index.html"] = with_icons(page, runtime["icons.svg"].decode()).encode()
     for name, body in texts.items():
         site[name] = SiteFile(body, content_type(name), precached=name not in ON_REQUEST)
     mode = "bundle" if bundled else "source (the bundle is not of these sources)"
@@ -148,12 +152,6 @@ def _rewritten(root: Path, name: str, prefix: str) -> bytes:
     if name.endswith(_REWRITTEN):
         body = body.replace(DIST_PREFIX.encode(), prefix.encode())
     return body
-
-
-def _page(texts: Mapping[str, bytes], icons: bytes, api_url: str) -> bytes:
-    page = with_api_url(texts["index.html"].decode(), api_url)
-    page = with_config(page, texts["pyscript.toml"].decode())
-    return with_icons(page, icons.decode()).encode()
 
 
 def _with_bundle(config: bytes, url: str) -> bytes:

@@ -5,78 +5,91 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection
 
 from app.protocol import Action
+from server.history import History
 from server.records import ROW_COLUMNS, Author, ItemKey, Outcome, Receipt, StoredRow
-from server.tables import clients, receipts, rows, spaces
+from server.statements import Statement, as_set
 
-# Built once: putting a statement together costs more than running it.
-_IN_SPACE: BindParameter[str] = bindparam("in_space")
-_LOCK = (
-    select(spaces.c.version, spaces.c.updated_at)
-    .where(spaces.c.space_id == _IN_SPACE)
-    .with_for_update()
+_COLUMNS = ", ".join(ROW_COLUMNS)
+_GIVEN_ROW = """given.value ->> 0, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT),
+    given.value ->> 3, CAST(given.value ->> 4 AS BIGINT), given.value ->> 5, given.value ->> 6,
+    CAST(given.value ->> 7 AS BIGINT), CAST(given.value ->> 8 AS BIGINT)"""
+_NEW_VALUES = ", ".join(f"{name} = excluded.{name}" for name in ROW_COLUMNS[2:])
+
+_LOCK = Statement(
+    """SELECT spaces.version, spaces.horizon, spaces.updated_at, properties.value
+    FROM spaces JOIN properties ON properties.name = 'epoch'
+    WHERE spaces.space_id = :space FOR UPDATE OF spaces"""
 )
-_ADD_SPACE = insert(spaces)
-_ADVANCE = update(spaces).where(spaces.c.space_id == _IN_SPACE)
-_ROWS = select(*(rows.c[name] for name in ROW_COLUMNS)).where(
-    rows.c.space_id == _IN_SPACE,
-    rows.c.collection.in_(bindparam("collections", expanding=True)),
-    rows.c.item_id.in_(bindparam("item_ids", expanding=True)),
+_ADD_SPACE = Statement(
+    """INSERT INTO spaces (space_id, version, updated_at, horizon) VALUES (:space, 0, 0, 0)
+    ON CONFLICT DO NOTHING"""
 )
-_ADD_ROWS = insert(rows)
-_CHANGE_ROWS = update(rows).where(
-    rows.c.space_id == _IN_SPACE,
-    rows.c.collection == bindparam("in_collection"),
-    rows.c.item_id == bindparam("of_item"),
+_ADVANCE = Statement(
+    "UPDATE spaces SET version = :version, updated_at = :updated_at WHERE space_id = :space"
 )
-_RECEIPTS = select(
-    receipts.c.user_id,
-    receipts.c.client_id,
-    receipts.c.action_id,
-    receipts.c.seq,
-    receipts.c.body_hash,
-    receipts.c.result,
-).where(
-    receipts.c.space_id == _IN_SPACE,
-    receipts.c.action_id.in_(bindparam("action_ids", expanding=True)),
+# Cross joins are made in this order: the given entries, each looked up by the key.
+_ROWS = Statement(
+    f"""SELECT {_COLUMNS} FROM EACH(:items) AS given CROSS JOIN rows
+    WHERE space_id = :space AND collection = given.value ->> 0 AND item_id = given.value ->> 1"""
 )
-_ADD_RECEIPTS = insert(receipts)
-_DROP_RECEIPTS = delete(receipts).where(
-    receipts.c.space_id == _IN_SPACE,
-    receipts.c.user_id == bindparam("by_user"),
-    receipts.c.client_id == bindparam("by_client"),
-    receipts.c.seq <= bindparam("settled_through"),
+_WRITE_ROWS = Statement(
+    f"""INSERT INTO rows (space_id, {_COLUMNS})
+    SELECT :space, {_GIVEN_ROW} FROM EACH(:rows) AS given WHERE true
+    ON CONFLICT (space_id, collection, item_id) DO UPDATE SET {_NEW_VALUES}"""
 )
-_CLIENTS = select(clients.c.user_id, clients.c.client_id, clients.c.settled_through).where(
-    clients.c.space_id == _IN_SPACE,
-    clients.c.client_id.in_(bindparam("client_ids", expanding=True)),
+_RECEIPTS = Statement(
+    """SELECT user_id, client_id, action_id, seq, body_hash, result
+    FROM EACH(:actions) AS given CROSS JOIN receipts
+    WHERE space_id = :space AND action_id = given.value ->> 0"""
 )
-_ADD_CLIENTS = insert(clients)
-_SETTLE = update(clients).where(
-    clients.c.space_id == _IN_SPACE,
-    clients.c.user_id == bindparam("by_user"),
-    clients.c.client_id == bindparam("by_client"),
+_ADD_RECEIPTS = Statement(
+    """INSERT INTO receipts (space_id, user_id, client_id, action_id, seq, body_hash, result)
+    SELECT :space, given.value ->> 0, given.value ->> 1, given.value ->> 2,
+        CAST(given.value ->> 3 AS BIGINT), given.value ->> 4, given.value ->> 5
+    FROM EACH(:receipts) AS given"""
+)
+_CLIENTS = Statement(
+    """SELECT user_id, client_id, settled_through FROM EACH(:authors) AS given CROSS JOIN clients
+    WHERE space_id = :space AND user_id = given.value ->> 0 AND client_id = given.value ->> 1"""
+)
+_SETTLE = Statement(
+    """INSERT INTO clients (space_id, user_id, client_id, settled_through)
+    SELECT :space, given.value ->> 0, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT)
+    FROM EACH(:settled) AS given WHERE true
+    ON CONFLICT (space_id, client_id, user_id)
+    DO UPDATE SET settled_through = excluded.settled_through"""
+)
+_DROP_RECEIPTS = Statement(
+    """DELETE FROM receipts WHERE LOCATION IN (
+        SELECT receipts.LOCATION FROM EACH(:settled) AS given CROSS JOIN receipts
+        WHERE space_id = :space AND user_id = given.value ->> 0
+            AND client_id = given.value ->> 1 AND seq <= CAST(given.value ->> 2 AS BIGINT)
+            AND seq > CAST(given.value ->> 3 AS BIGINT)
+    )"""
 )
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What the database holds: the space's counters, and what some actions and authors touch."""
+    """What the database holds: how far the space is, and what some actions and authors touch."""
 
-    version: int
+    history: History
     updated_at: int
     rows: dict[ItemKey, StoredRow]
-    receipts: dict[Author, dict[str, Receipt]]
+    receipts: defaultdict[Author, dict[str, Receipt]]
     settled: dict[Author, int]
 
 
 @dataclass
 class Changes:
-    """What is to be written, as it grows from batch to batch."""
+    """What is to be written, as it grows from batch to batch.
+
+    `settled` says of each author how far it has settled, and how far the database knew of.
+    """
 
     version: int
     updated_at: int
@@ -84,7 +97,7 @@ class Changes:
     receipts: defaultdict[Author, dict[str, Receipt]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    settled: dict[Author, int] = field(default_factory=dict)
+    settled: dict[Author, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, author: Author, outcome: Outcome) -> None:
         """Take in what a batch amounts to."""
@@ -98,85 +111,46 @@ def load(
     connection: Connection, space_id: str, authors: Iterable[Author], actions: Iterable[Action]
 ) -> Stored:
     """Lock the space and return what it holds; nobody else gives out a version until the commit."""
+    here = {"space": space_id}
+    found = _LOCK.run(connection, here)
+    if not found:
+        # Two servers may be the first: one of them makes the record, both then lock it.
+        _ADD_SPACE.run(connection, here)
+        found = _LOCK.run(connection, here)
+    version, horizon, updated_at, epoch = found[0]
     actions = list(actions)
-    here = {"in_space": space_id}
-    space = connection.execute(_LOCK, here).one_or_none()
-    if space is None:
-        connection.execute(
-            _ADD_SPACE, [{"space_id": space_id, "version": 0, "updated_at": 0, "horizon": 0}]
-        )
-    items = {
-        "collections": list({action.collection for action in actions}),
-        "item_ids": list({action.item_id for action in actions}),
-    }
-    found_rows = [StoredRow(*found) for found in connection.execute(_ROWS, {**here, **items})]
-    given: defaultdict[Author, dict[str, Receipt]] = defaultdict(dict)
-    ids = {"action_ids": list({action.id for action in actions})}
-    for user_id, client_id, action_id, *rest in connection.execute(_RECEIPTS, {**here, **ids}):
-        given[Author(user_id, client_id)][action_id] = Receipt(action_id, *rest)
-    client_ids = {"client_ids": list({author.client_id for author in authors})}
-    found_clients = connection.execute(_CLIENTS, {**here, **client_ids})
+    items = as_set({(action.collection, action.item_id) for action in actions})
+    rows = map(StoredRow._make, _ROWS.run(connection, {**here, "items": items}))
+    receipts: defaultdict[Author, dict[str, Receipt]] = defaultdict(dict)
+    ids = as_set({(action.id,) for action in actions})
+    for user_id, client_id, *receipt in _RECEIPTS.run(connection, {**here, "actions": ids}):
+        receipts[Author(user_id, client_id)][receipt[0]] = Receipt(*receipt)
+    clients = _CLIENTS.run(connection, {**here, "authors": as_set(set(authors))})
     return Stored(
-        version=space.version if space else 0,
-        updated_at=space.updated_at if space else 0,
-        rows={row.key: row for row in found_rows},
-        receipts=given,
-        settled={Author(user_id, client): through for user_id, client, through in found_clients},
+        history=History(epoch, version, horizon),
+        updated_at=updated_at,
+        rows={row.key: row for row in rows},
+        receipts=receipts,
+        settled={Author(user_id, client_id): through for user_id, client_id, through in clients},
     )
 
 
-def save(connection: Connection, space_id: str, stored: Stored, changes: Changes) -> None:
+def save(connection: Connection, space_id: str, changes: Changes) -> None:
     """Write the changes to what `load` returned, in the same transaction."""
-    _save_rows(connection, space_id, stored, changes)
-    given = [
-        {
-            "space_id": space_id,
-            "user_id": author.user_id,
-            "client_id": author.client_id,
-            "action_id": receipt.action_id,
-            "seq": receipt.seq,
-            "body_hash": receipt.body_hash,
-            "result": receipt.result,
-        }
-        for author, receipts_given in changes.receipts.items()
-        for receipt in receipts_given.values()
-    ]
-    if given:
-        connection.execute(_ADD_RECEIPTS, given)
-    if changes.settled:
-        _save_settled(connection, space_id, stored, changes)
-
-
-def _save_rows(connection: Connection, space_id: str, stored: Stored, changes: Changes) -> None:
-    added: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
-    for key, row in changes.rows.items():
-        values = row.written()
-        if key in stored.rows:
-            of_item = {"in_collection": values.pop("collection"), "of_item": values.pop("item_id")}
-            changed.append({"in_space": space_id, **of_item, **values})
-        else:
-            added.append({"space_id": space_id, **values})
-    if added:
-        connection.execute(_ADD_ROWS, added)
-    if changed:
-        connection.execute(_CHANGE_ROWS, changed)
-    if changes.version != stored.version:
+    here = {"space": space_id}
+    if changes.rows:
+        written = as_set(changes.rows.values())
+        _WRITE_ROWS.run(connection, {**here, "rows": written})
         counters = {"version": changes.version, "updated_at": changes.updated_at}
-        connection.execute(_ADVANCE, {"in_space": space_id, **counters})
-
-
-def _save_settled(connection: Connection, space_id: str, stored: Stored, changes: Changes) -> None:
-    """Remember how far the clients have settled, and forget the receipts up to there."""
-    known: list[dict[str, Any]] = []
-    new: list[dict[str, Any]] = []
-    for author, through in changes.settled.items():
-        by = {"by_user": author.user_id, "by_client": author.client_id}
-        known.append({"in_space": space_id, **by, "settled_through": through})
-        if author not in stored.settled:
-            of = {"user_id": author.user_id, "client_id": author.client_id}
-            new.append({"space_id": space_id, **of, "settled_through": through})
-    if new:
-        connection.execute(_ADD_CLIENTS, new)
-    connection.execute(_SETTLE, known)
-    connection.execute(_DROP_RECEIPTS, known)
+        _ADVANCE.run(connection, {**here, **counters})
+    receipts = [
+        (*author, *receipt)
+        for author, given in changes.receipts.items()
+        for receipt in given.values()
+    ]
+    if receipts:
+        _ADD_RECEIPTS.run(connection, {**here, "receipts": as_set(receipts)})
+    if changes.settled:
+        settled = as_set((*author, *span) for author, span in changes.settled.items())
+        _SETTLE.run(connection, {**here, "settled": settled})
+        _DROP_RECEIPTS.run(connection, {**here, "settled": settled})

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 
 class Streams:
-    """Places for streams: so many for one owner, so many in all. Used on the event loop only."""
+    """Places for streams: so many for one owner, so many in all. Used on the event loop only.
+
+    `on_change` is told how many are open whenever that changes.
+    """
 
     def __init__(self, most_each: int, most: int) -> None:
         self._most_each = most_each
         self._most = most
         self._open: Counter[Hashable] = Counter()
+        self.on_change: Callable[[int], object] = lambda _count: None
 
     @property
     def count(self) -> int:
@@ -27,9 +31,11 @@ class Streams:
             yield False
             return
         self._open[owner] += 1
+        self.on_change(self.count)
         try:
             yield True
         finally:
             self._open[owner] -= 1
             if not self._open[owner]:
                 del self._open[owner]
+            self.on_change(self.count)

@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from server.database import Database, DatabaseUnavailable
+from server.database import Database
+from server.refusals import DatabaseUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -1,9 +1,11 @@
-"""A server in process, on a real database file."""
+"""A server in process, on a real database: an SQLite file, and a database of PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Table, func, select
 
+from scripts.cluster import Cluster, running
 from server.app import create_app
 from server.services import Services
 from server.settings import Settings
@@ -61,9 +64,49 @@ class Api:
         return self.services.database.read(lambda c: c.execute(query).scalar_one())
 
 
+DATABASES = ("sqlite", "postgresql")
+MakeDatabase = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Return a PostgreSQL of the tests' own; what it writes need not outlive the machine."""
+    with running(durable=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=DATABASES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return the kind of database: a test that asks for it, or for one, is run on each."""
+    return str(request.param)
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(database=f"sqlite:///{tmp_path / 'server.db'}")
+def make_database(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[MakeDatabase]:
+    """Return what makes an empty database of that kind and returns its URL."""
+    files = (tmp_path / f"server{number or ''}.db" for number in count())
+    with ExitStack() as made:
+
+        def make() -> str:
+            if kind == "sqlite":
+                return f"sqlite:///{next(files)}"
+            cluster: Cluster = request.getfixturevalue("cluster")
+            return made.enter_context(cluster.database())
+
+        yield make
+
+
+@pytest.fixture
+def database_url(make_database: MakeDatabase) -> str:
+    """Return the URL of an empty database."""
+    return make_database()
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(database=database_url)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from runtime.app_bundle import sources_digest
 
 FILES: dict[str, str | bytes] = {
     "index.html": (
-        '<head><meta name="driftline-api" content="./api"></head>\n'
+        '<head><meta name="driftline-api" content="./api">\n'
+        '<meta name="driftline-transport" content="batch"></head>\n'
         '<body><script src="./runtime/dist/pyscript/core.js"></script>\n'
         '<svg><use href="./runtime/dist/icons.svg#check"></use></svg>\n'
         '<script type="py" config="./pyscript.toml"></script></body>\n'

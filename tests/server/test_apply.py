@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 import app.core.messages  # noqa: F401  (declares the model of messages)
 from app.core.actions import Data, Registry, registry
-from app.protocol import Action
-from server.apply import apply_batch
+from app.protocol import Action, Result, Row
+from server.apply import apply_batch, body_hash
 from server.records import Author, Before, Outcome, StoredRow
 from tests.server.builders import action, message, parsed
 
@@ -135,6 +137,27 @@ def test_later_action_of_the_item_is_held_back_without_a_receipt() -> None:
     assert "a2" not in outcome.receipts
 
 
+def test_dependent_of_what_was_not_applied_is_held_back_without_a_receipt() -> None:
+    dependent = action(2, item="n2", depends_on=[1])
+    behind = action(3, "update", item="n2", base_version=0, data={"x": 1})
+    third = action(4, item="n4", depends_on=[2])
+    outcome = run(theirs(), action(1), dependent, behind, third, action(5, item="n5"))
+    assert verdicts(outcome) == ["rejected", "retry", "retry", "retry", "applied"]
+    assert code(outcome, 1) == code(outcome, 3) == "blocked"
+    assert list(outcome.receipts) == ["a1", "a5"]
+
+
+def test_dependent_of_what_was_applied_is_run_in_the_same_batch() -> None:
+    outcome = run(Before(), action(1), action(2, item="n2", depends_on=[1]))
+    assert verdicts(outcome) == ["applied", "applied"]
+
+
+def test_dependencies_that_are_left_out_of_a_resend_make_it_no_other_action() -> None:
+    first = run(Before(), action(1), action(2, item="n2", depends_on=[1]))
+    again = run(after(Before(), first), action(2, item="n2"))
+    assert verdicts(again) == ["duplicate"]
+
+
 @pytest.mark.parametrize("base", [None, 0, 4, 6])
 def test_update_not_based_on_the_current_version_is_a_conflict(base: int | None) -> None:
     outcome = run(theirs(version=5), action(1, "update", base_version=base, data={"x": 1}))
@@ -232,3 +255,38 @@ def test_item_grown_too_large_is_rejected() -> None:
 def test_size_of_an_item_is_counted_as_sent_not_as_stored() -> None:
     outcome = run(Before(), action(1, data={"body": "я" * 30_000}))
     assert verdicts(outcome) == ["applied"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"data": {"b": [1.5, None, {"z": 'Привет \u0000 " \\'}], "a": True}},
+        {"data": {}, "base_version": 0, "version": 3},
+        {"kind": "delete", "base_version": 12},
+    ],
+)
+def test_hash_of_a_body_is_that_of_its_sorted_json(fields: dict[str, Any]) -> None:
+    (one,) = parsed(action(1, **fields))
+    names = ("type", "version", "collection", "item_id", "data", "base_version", "created_at")
+    body = json.dumps([getattr(one, name) for name in names], sort_keys=True)
+    assert body_hash(one) == sha256(body.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("user", ["local", 'Zoë "Z" \\ 👋'])
+@pytest.mark.parametrize("data", [None, {"t": "Привет 👋"}, {"t": "\u0000\u007f\n"}, {"n": 1e300}])
+def test_row_put_together_by_hand_is_the_row(user: str, data: Data | None) -> None:
+    stored = json.dumps(data) if data is not None else None
+    row = StoredRow("drafts", "n1", 2**53 - 1, stored, 900, user, "me", 1, 0)
+    said = Row.model_validate_json(row.text())
+    assert said.data == data
+    assert said.deleted == (data is None)
+    assert (said.version, said.updated_at, said.updated_by) == (2**53 - 1, 900, user)
+    assert "\\u04" not in row.text()
+
+
+def test_receipt_is_kept_in_ascii_whatever_the_row_says() -> None:
+    outcome = run(Before(), action(1, data={"t": "Привет"}))
+    receipt = outcome.receipts["a1"].result
+    assert receipt.isascii()
+    assert Result.model_validate_json(receipt) == outcome.results[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.actions import registry
@@ -51,6 +51,7 @@ intents = st.lists(st.tuples(kinds, st.sampled_from(ITEMS), bases), max_size=12)
 cuts = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3)), min_size=12, max_size=12)
 
 
+@settings(deadline=None)
 @given(intents, cuts)
 def test_any_split_with_any_resends_gives_the_same_rows_and_one_effect_each(
     intents: list[tuple[str, str, int | None]], cuts: list[tuple[int, int]]

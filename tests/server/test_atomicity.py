@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,31 +15,40 @@ from sqlalchemy.exc import OperationalError
 
 from app.core.actions import registry
 from app.protocol import SyncRequest, SyncResponse
-from server.database import Database, DatabaseUnavailable
+from server.database import Database
 from server.exchange import answer
 from server.identity import LOCAL
 from server.migrations import migrate
+from server.refusals import DatabaseUnavailable
 from server.services import wall_clock
 from server.tables import receipts, rows, spaces
 from tests.server.builders import message, request
 from tests.server.conftest import Api
+from tests.server.watching import watching
+
+
+@contextmanager
+def other_connection(database: Database) -> Iterator[Database]:
+    """Open the database once more, as another server would."""
+    other = Database(database.engine.url.render_as_string(hide_password=False))
+    yield other
+    other.close()
 
 
 @contextmanager
 def failing(database: Database, statement: str, message: str) -> Iterator[None]:
     """Have the database refuse every statement that starts with `statement`."""
+    refusal: type[Exception] = database.engine.dialect.dbapi.OperationalError  # type: ignore[union-attr] # it is loaded
 
-    def refuse(_c: Any, _cursor: Any, sql: str, _p: Any, _context: Any, _many: bool) -> None:
+    def refuse(sql: str) -> None:
         if sql.startswith(statement):
-            raise sqlite3.OperationalError(message)
+            raise OperationalError(sql, {}, refusal(message))
 
-    event.listen(database.engine, "before_cursor_execute", refuse)
-    try:
+    with watching(refuse):
         yield
-    finally:
-        event.remove(database.engine, "before_cursor_execute", refuse)
 
 
+WRITE_WORDS = ("BEGIN IMMEDIATE", "INSERT", "UPDATE", "DELETE")
 WRITES = ["INSERT INTO rows", "UPDATE spaces", "INSERT INTO receipts", "INSERT INTO clients"]
 
 
@@ -70,14 +79,19 @@ async def test_failure_of_the_commit_itself_is_no_success(api: Api) -> None:
     assert await api.verdicts(message(1)) == ["applied"]
 
 
-async def test_locked_database_is_503_and_reads_go_on(api: Api) -> None:
-    def lose_patience(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.execute("PRAGMA busy_timeout = 50")
+async def test_locked_database_is_503_and_reads_go_on(api: Api, kind: str) -> None:
+    limit = {"sqlite": "PRAGMA busy_timeout = 50", "postgresql": "SET lock_timeout = 50"}
 
+    def lose_patience(connection: Any, _record: Any) -> None:
+        connection.execute(limit[kind])
+        connection.commit()
+
+    await api.sync(message(9, item="before"), client="other")
     database = api.services.database
     event.listen(database.engine, "connect", lose_patience)
     database.engine.dispose()
-    with Database(str(database.engine.url)).writing():
+    with other_connection(database) as other, other.writing() as connection:
+        connection.execute(spaces.select().with_for_update())
         refused = await api.post(request(message(1)))
         pulled = await api.post(request())
     assert refused.status_code == 503
@@ -92,9 +106,10 @@ async def test_push_without_actions_takes_no_write_lock(api: Api) -> None:
         statements.append(sql)
 
     event.listen(api.services.database.engine, "before_cursor_execute", note)
-    await api.sync(settled_through=3)
-    assert statements[0] == "BEGIN"
-    assert not [sql for sql in statements if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
+    with watching(statements.append):
+        await api.sync(settled_through=3)
+    assert statements
+    assert not [sql for sql in statements if sql.startswith(WRITE_WORDS) or "FOR UPDATE" in sql]
 
 
 async def test_own_bug_is_a_500_in_the_contracts_form(
@@ -126,8 +141,26 @@ def write_messages(url: str, client: str, number: int) -> None:
     database.close()
 
 
-def test_reader_never_misses_a_row_while_several_write(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'server.db'}"
+def test_servers_may_be_the_first_in_a_space_at_once(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(4)]
+    migrate(databases[0])
+    start = threading.Barrier(len(databases))
+
+    def push(number: int) -> str:
+        start.wait(10)
+        body = request(message(1, item=f"m{number}"), client=f"w{number}")
+        return sync(databases[number], body).results[0].verdict
+
+    with ThreadPoolExecutor(len(databases)) as pool:
+        assert list(pool.map(push, range(len(databases)))) == ["applied"] * len(databases)
+    pulled = sync(databases[0], request(client="reader"))
+    assert [row.version for row in pulled.rows] == [1, 2, 3, 4]
+    for database in databases:
+        database.close()
+
+
+def test_reader_never_misses_a_row_while_several_write(database_url: str) -> None:
+    url = database_url
     reader = Database(url)
     migrate(reader)
     threads = [
@@ -148,8 +181,8 @@ def test_reader_never_misses_a_row_while_several_write(tmp_path: Path) -> None:
     assert seen == sorted(seen)
 
 
-def test_a_snapshot_holds_while_others_commit(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'server.db'}")
+def test_a_snapshot_holds_while_others_commit(database_url: str) -> None:
+    database = Database(database_url)
     migrate(database)
     count = text("SELECT count(*) FROM migrations")
 

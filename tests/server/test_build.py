@@ -20,9 +20,12 @@ def files(out: Path) -> set[str]:
 
 def test_build_writes_everything_that_is_served(tmp_path: Path) -> None:
     root, out = make_tree(tmp_path / "root"), tmp_path / "out"
-    assert main(root, ["build", "--out", str(out), "--api-url", "https://api.test"]) == 0
+    options = ["--api-url", "https://api.test", "--transport", "rest"]
+    assert main(root, ["build", "--out", str(out), *options]) == 0
     assert files(out) == {*collect_site(root), MANIFEST}
-    assert 'content="https://api.test"' in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert '<meta name="driftline-api" content="https://api.test">' in page
+    assert '<meta name="driftline-transport" content="rest">' in page
     assert (out / "sw.js").read_bytes() == collect_site(root)["sw.js"].body
 
 

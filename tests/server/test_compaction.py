@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from app.core.actions import registry
+from app.protocol import SyncRequest
 from server.cli import main
 from server.compaction import compact
+from server.exchange import answer
+from server.identity import LOCAL
 from server.tables import receipts, rows
-from tests.server.builders import action, message
+from tests.server.builders import action, message, request
 from tests.server.conftest import Api
 from tests.server.live import ROOT
 
@@ -107,10 +113,11 @@ async def test_versions_go_on_after_the_newest_row_was_forgotten(api: Api) -> No
     assert not answer["reset"]
 
 
-def test_command_says_how_many_went(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    url = f"sqlite:///{tmp_path / 'server.db'}"
-    assert main(ROOT, ["--database", url, "compact"]) == 0
-    assert capsys.readouterr().out == "0 tombstones older than 90 days were deleted.\n"
+def test_command_says_how_many_went(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(ROOT, ["--database", database_url, "compact"]) == 0
+    assert capsys.readouterr().out == (
+        "0 tombstones and 0 answers to REST writes older than 90 days were deleted.\n"
+    )
 
 
 @pytest.mark.parametrize("days", ["-1", "many", "99999999999"])
@@ -120,3 +127,32 @@ def test_age_that_makes_no_sense_is_one_sentence(
     url = f"sqlite:///{tmp_path / 'server.db'}"
     assert main(ROOT, ["--database", url, "compact", f"--older-than={days}"]) == 1
     assert "older-than" in capsys.readouterr().err
+
+
+async def test_deletion_that_commits_while_others_are_forgotten_is_not_lost(
+    api: Api,
+) -> None:
+    """Between finding what is old and deleting it, another server deletes one more item."""
+    await api.sync(*(message(seq) for seq in range(1, 4)))
+    await api.sync(action(4, "delete", "m1", collection="messages"))
+    cursor = (await api.sync(client="reader"))["cursor"]
+    database = api.services.database
+    late = SyncRequest.model_validate(request(action(5, "delete", "m2", collection="messages")))
+
+    def delete_late() -> None:
+        database.write(lambda c: answer(c, LOCAL, registry, late, api.clock()))
+
+    threads: list[threading.Thread] = []
+
+    def meddle(_c: Any, _cursor: Any, sql: str, _p: Any, _context: Any, _many: bool) -> None:
+        if sql.startswith("SELECT max(") and not threads:
+            threads.append(threading.Thread(target=delete_late))
+            threads[0].start()
+            threads[0].join(0.3)  # it has to wait for the lock
+
+    event.listen(database.engine, "after_cursor_execute", meddle)
+    assert compact(database, 0, api.clock() + DAY) == 1
+    threads[0].join(10)
+    assert await pull_all(api, cursor) == ([], False)
+    (row,) = (await api.sync(client="reader", cursor=cursor))["rows"]
+    assert (row["id"], row["deleted"]) == ("m2", True)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import ProgrammingError
 
 from app.errors import InvalidInput
-from server.database import Database, DatabaseTooNew, DatabaseUnavailable
+from server.database import Database
 from server.migrations import MIGRATIONS, Migration, migrate
+from server.refusals import DatabaseTooNew, DatabaseUnavailable
 from server.tables import metadata
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'deep' / 'server.db'}"
+def url(database_url: str) -> str:
+    return database_url.replace("server.db", "deep/server.db")
 
 
-def test_every_connection_is_durable_bounded_and_checks_keys(url: str) -> None:
-    database = Database(url)
+def test_every_sqlite_connection_is_durable_bounded_and_checks_keys(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'deep' / 'server.db'}")
 
     def settings(name: str) -> object:
         return database.read(lambda c: c.execute(text(f"PRAGMA {name}")).scalar())
@@ -74,13 +77,33 @@ def test_steps_are_applied_once(url: str) -> None:
     database.close()
 
 
+def test_servers_that_start_at_once_apply_each_step_once(url: str) -> None:
+    databases = [Database(url) for _ in range(6)]
+    with ThreadPoolExecutor(len(databases)) as pool:
+        applied = list(pool.map(migrate, databases))
+    assert sorted(name for names in applied for name in names) == [s.name for s in MIGRATIONS]
+    for database in databases:
+        database.close()
+
+
 def test_step_that_fails_leaves_neither_effect_nor_record(url: str) -> None:
     database = Database(url)
     broken = Migration("9999_broken", ("CREATE TABLE half (n INTEGER)", "CREATE nonsense"))
-    with pytest.raises(DatabaseUnavailable, match="syntax error"):
+    with pytest.raises((DatabaseUnavailable, ProgrammingError), match="syntax error"):
         migrate(database, [*MIGRATIONS, broken])
     mended = Migration("9999_broken", ("CREATE TABLE half (n INTEGER)",))
     assert migrate(database, [*MIGRATIONS, mended]) == ["9999_broken"]
+    database.close()
+
+
+def test_step_for_the_other_database_is_recorded_and_does_nothing(
+    database_url: str,
+) -> None:
+    database = Database(database_url)
+    other = "sqlite" if database.engine.dialect.name == "postgresql" else "postgresql"
+    step = Migration("9999_elsewhere", ("CREATE nonsense",), only=other)
+    assert migrate(database, [*MIGRATIONS, step])[-1] == step.name
+    assert migrate(database, [*MIGRATIONS, step]) == []
     database.close()
 
 

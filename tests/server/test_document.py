@@ -23,12 +23,15 @@ from starlette.types import ASGIApp
 
 from app.core.messages import COLLECTION
 from app.protocol import SyncRequest
+from scripts.cluster import Cluster
 from server.app import create_app
 from server.exchange import answer
 from server.identity import LOCAL
 from server.services import Services
 from server.settings import Settings
-from tests.server.builders import message, request
+from tests.server.builders import message
+from tests.server.builders import request as sync_request
+from tests.server.conftest import DATABASES
 
 CHECKS = [
     not_a_server_error,
@@ -42,13 +45,23 @@ STREAMS = {"/api/events"}
 """What has no end to wait for."""
 
 
+@pytest.fixture(scope="module", params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of an empty database, one for all tests."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('document') / 'server.db'}"
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        with cluster.database() as url:
+            yield url
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ASGIApp]:
+def served(url: str) -> Iterator[ASGIApp]:
     """Return a server on a database of its own."""
-    folder = tmp_path_factory.mktemp("document")
-    app = create_app(Settings(database=f"sqlite:///{folder / 'server.db'}"))
+    app = create_app(Settings(database=url))
     services: Services = app.state.services
-    asked = SyncRequest.model_validate(request(message(1, item=ITEM)))
+    asked = SyncRequest.model_validate(sync_request(message(1, item=ITEM)))
     services.database.write(lambda c: answer(c, LOCAL, services.registry, asked, now=1))
     yield app
     services.close()

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.engine import make_url
 
+from scripts.cluster import Cluster
 from server.app import create_app
 from server.cli import main
 from server.history import VERSIONS_SKIPPED, begin_epoch
 from server.settings import Settings
 from server.tables import receipts
 from tests.server.builders import action, message, request
-from tests.server.conftest import Api
+from tests.server.conftest import Api, MakeDatabase
 from tests.server.live import ROOT
 
 
 async def test_epoch_is_random_and_lasts_as_long_as_the_database(
-    api: Api, settings: Settings, tmp_path: Path
+    api: Api, settings: Settings, make_database: MakeDatabase
 ) -> None:
     epoch = (await api.sync())["epoch"]
     assert len(epoch) == 16
     assert (await api.http.get("/api/health")).json()["epoch"] == epoch
     again = create_app(settings)
-    other = create_app(replace(settings, database=f"sqlite:///{tmp_path / 'other.db'}"))
+    other = create_app(replace(settings, database=make_database()))
     assert again.state.services.epoch == epoch
     assert other.state.services.epoch != epoch
     for app in (again, other):
@@ -79,11 +82,38 @@ async def test_push_with_a_cursor_from_beyond_is_judged_and_does_not_hide_the_re
     assert api.count(receipts) == 3
 
 
+@pytest.fixture
+def backup(
+    kind: str, database_url: str, request: pytest.FixtureRequest
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return what copies the database, and what puts the copy in its place; no server runs."""
+    if kind == "sqlite":
+        file = Path(database_url.removeprefix("sqlite:///"))
+        copy = file.with_name("copy.db")
+
+        def restore() -> None:
+            shutil.copy(copy, file)
+            for leftover in file.parent.glob("server.db-*"):
+                leftover.unlink()
+
+        return lambda: shutil.copy(file, copy) and None, restore
+    cluster: Cluster = request.getfixturevalue("cluster")
+    name = make_url(database_url).database
+
+    def copy_to(target: str | None, source: str | None) -> None:
+        # PostgreSQL's process of a connection lives on for a moment after that was closed.
+        cluster.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
+        cluster.cut_off(str(source))
+        cluster.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+
+    return lambda: copy_to("copy", name), lambda: copy_to(name, "copy")
+
+
 async def test_restored_backup_keeps_pushes_once_and_says_what_was_lost(
-    settings: Settings, tmp_path: Path
+    settings: Settings, backup: tuple[Callable[[], None], Callable[[], None]]
 ) -> None:
     """A client that saw more than the backup holds starts anew; what is unsettled runs again."""
-    file, copy = tmp_path / "server.db", tmp_path / "copy.db"
+    save, restore = backup
 
     async def sync(*actions: object, cursor: str | None = None) -> dict[str, object]:
         app = create_app(settings)
@@ -97,11 +127,9 @@ async def test_restored_backup_keeps_pushes_once_and_says_what_was_lost(
             return answer
 
     await sync(message(1))
-    shutil.copy(file, copy)  # closed, so all of it is in the one file
+    save()
     seen = await sync(message(2), message(3))
-    shutil.copy(copy, file)
-    for leftover in tmp_path.glob("server.db-*"):
-        leftover.unlink()
+    restore()
     cursor = str(seen["cursor"])
     answer = await sync(message(3), cursor=cursor)
     assert answer["reset"]
@@ -141,12 +169,11 @@ async def test_edit_from_a_lost_history_is_a_conflict_and_never_lost(api: Api) -
 
 
 def test_command_gives_the_database_a_new_epoch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'server.db'}"
     said = []
     for _ in range(2):
-        assert main(ROOT, ["--database", url, "new-epoch"]) == 0
+        assert main(ROOT, ["--database", database_url, "new-epoch"]) == 0
         said.append(capsys.readouterr().out)
     assert said[0].startswith("The database's epoch is now ")
     assert said[0] != said[1]

@@ -6,8 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,9 +71,8 @@ async def stream(api: Api, last: str | None = None) -> AsyncIterator[Stream]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    limits = {"max_streams_per_user": 3, "max_streams": 5}
-    return replace(Settings(database=f"sqlite:///{tmp_path / 'server.db'}"), **limits)
+def settings(database_url: str) -> Settings:
+    return Settings(database=database_url, max_streams_per_user=3, max_streams=5)
 
 
 async def test_event_carries_its_cursor_as_id(api: Api) -> None:

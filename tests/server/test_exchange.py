@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import Connection
 
 from app.core.actions import registry
 from app.protocol import SyncRequest, SyncResponse
@@ -17,8 +16,10 @@ from server.database import Database
 from server.exchange import Exchange, answer_all
 from server.identity import LOCAL, Identity
 from server.migrations import migrate
-from server.tables import receipts
+from server.tables import clients, receipts, rows, spaces
 from tests.server.builders import action, message, request
+from tests.server.conftest import MakeDatabase
+from tests.server.watching import watching
 
 ELSEWHERE = Identity("elsewhere", "somebody")
 
@@ -28,25 +29,34 @@ def exchange(body: dict[str, Any], identity: Identity = LOCAL, now: int = 1) -> 
 
 
 def together(database: Database, *exchanges: Exchange) -> list[SyncResponse]:
-    return database.write(lambda connection: answer_all(connection, registry, exchanges))
+    answers = database.write(lambda connection: answer_all(connection, registry, exchanges))
+    return [answer.response() for answer in answers]
 
 
 def alone(database: Database, *exchanges: Exchange) -> list[SyncResponse]:
     return [together(database, exchange)[0] for exchange in exchanges]
 
 
-def fresh(folder: Path, name: str) -> Database:
-    (folder / name).unlink(missing_ok=True)
-    database = Database(f"sqlite:///{folder / name}")
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Iterator[Database]:
+    database = Database(make_database())
     migrate(database)
-    return database
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = fresh(tmp_path, "server.db")
-    yield database
-    database.close()
+def other_database(make_database: MakeDatabase) -> Iterator[Database]:
+    yield from database.__wrapped__(make_database)
+
+
+def emptied(database: Database) -> Database:
+    def empty(connection: Connection) -> None:
+        for table in (receipts, clients, rows, spaces):
+            connection.execute(table.delete())
+
+    database.write(empty)
+    return database
 
 
 def verdicts(answers: list[SyncResponse]) -> list[list[str]]:
@@ -80,15 +90,11 @@ def test_settling_holds_for_the_rest_of_the_group(database: Database) -> None:
 def test_all_of_a_group_are_pulled_with_one_query(database: Database) -> None:
     together(database, exchange(request(*(message(seq) for seq in range(1, 60)), client="old")))
     queries: list[str] = []
-
-    def note(_c: Any, _cursor: Any, sql: str, _p: Any, _context: Any, _many: bool) -> None:
-        queries.append(sql)
-
-    event.listen(database.engine, "before_cursor_execute", note)
     bodies = [
         request(message(n, item=f"new{n}"), client=f"c{n}", cursor=f"c{n}") for n in range(1, 60)
     ]
-    answers = together(database, *(exchange({**b, "limit": 200}) for b in bodies))
+    with watching(queries.append):
+        answers = together(database, *(exchange({**b, "limit": 200}) for b in bodies))
     assert [len(answer.rows) for answer in answers] == [118 - n for n in range(1, 60)]
     assert len(queries) < 12
 
@@ -132,7 +138,7 @@ moves = st.lists(
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves)
 def test_verdicts_and_rows_are_those_of_exchanges_made_one_by_one(
-    tmp_path: Path, moves: list[Any]
+    database: Database, other_database: Database, moves: list[Any]
 ) -> None:
     exchanges = [
         exchange(
@@ -145,12 +151,10 @@ def test_verdicts_and_rows_are_those_of_exchanges_made_one_by_one(
         )
         for client, actions, after, limit in moves
     ]
-    one, other = fresh(tmp_path, "one.db"), fresh(tmp_path, "other.db")
+    one, other = emptied(database), emptied(other_database)
     grouped, single = together(one, *exchanges), alone(other, *exchanges)
     assert verdicts(grouped) == verdicts(single)
     assert [answer.results for answer in grouped] == [answer.results for answer in single]
     last = exchange(request(client="reader"))
     assert together(one, last)[0].rows == together(other, last)[0].rows
     assert without_epoch(grouped[-1]) == without_epoch(single[-1])
-    one.close()
-    other.close()

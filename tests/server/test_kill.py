@@ -1,18 +1,21 @@
-"""Killed between commit and reply, again and again: each effect once, nothing acknowledged lost."""
+"""Killed at any moment, again and again: each effect once, nothing acknowledged lost."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.server.builders import message, request
-from tests.server.live import Live, live
+from tests.server.chaos import kill_postgresql, kill_servers, pulled, workers_of
+from tests.server.live import live
 
-KILLS = 20
+POINTED_KILLS = 20
+RANDOM_KILLS = 100
+CRASHES = 4
 
 
 class Pusher:
@@ -46,41 +49,47 @@ class Pusher:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> tuple[str, ...]:
-    database = f"sqlite:///{tmp_path / 'server.db'}"
-    return ("-m", "tests.server.faulty", "--port", "0", "--database", database)
+def command(database_url: str) -> tuple[str, ...]:
+    return ("-m", "tests.server.faulty", "--port", "0", "--database", database_url)
 
 
-def pulled(server: Live) -> list[dict[str, Any]]:
-    body = request(client="reader")
-    answer = httpx.post(f"{server.url}/api/sync", json=body).raise_for_status().json()
-    rows: list[dict[str, Any]] = answer["rows"]
-    return rows
-
-
-def test_kill_between_commit_and_reply_has_each_effect_exactly_once(
-    command: tuple[str, ...],
-) -> None:
-    pusher = Pusher("")
+def test_kill_between_commit_and_reply_has_each_effect_exactly_once(database_url: str) -> None:
     verdicts: Counter[str] = Counter()
-    for round_number in range(KILLS):
-        with live(*command) as server, httpx.Client(base_url=server.url) as pusher.http:
+    with live("-m", "tests.server.warm", "--database", database_url) as server:
+        pusher = Pusher(server.url)
+        for round_number in range(POINTED_KILLS):
+            killed = workers_of(server)
             pusher.make(3)
             verdicts.update(pusher.push())
             pusher.make(2)
             pusher.fault(kind="kill_after_commit" if round_number % 4 else "kill_before")
             with pytest.raises(httpx.TransportError):
                 pusher.push()
-            assert server.process.wait(timeout=10) == -9
-    with live(*command) as server, httpx.Client(base_url=server.url) as pusher.http:
+            while workers_of(server) in (killed, []):
+                time.sleep(0.002)
         verdicts.update(pusher.push())
-        rows = pulled(server)
-    made = {f"m{seq}" for seq in range(1, 5 * KILLS + 1)}
-    assert [row["version"] for row in rows] == list(range(1, len(made) + 1))
-    assert {row["id"] for row in rows} == made
+        pusher.http.close()
+        rows = pulled(server.url)
+    made = {f"m{seq}" for seq in range(1, 5 * POINTED_KILLS + 1)}
+    assert sorted(rows.values()) == list(range(1, len(made) + 1))
+    assert set(rows) == made
     assert pusher.acknowledged == {item.replace("m", "a") for item in made}
-    assert verdicts["duplicate"] == 2 * KILLS * 3 // 4
+    assert verdicts["duplicate"] == 2 * POINTED_KILLS * 3 // 4
     assert verdicts["applied"] + verdicts["duplicate"] == len(made)
+
+
+def test_kill_at_any_moment_under_load_loses_nothing_and_does_nothing_twice(
+    database_url: str, kind: str
+) -> None:
+    """What has to hold is checked in `hammer`."""
+    figures = kill_servers(database_url, 1 if kind == "sqlite" else 2, RANDOM_KILLS)
+    assert figures.unanswered.total() > RANDOM_KILLS / 2
+    assert figures.acknowledged > 4 * RANDOM_KILLS
+
+
+def test_crash_of_postgresql_under_load_loses_nothing_and_does_nothing_twice() -> None:
+    figures = kill_postgresql(CRASHES)
+    assert figures.unanswered["503"] >= CRASHES
 
 
 def test_faults_happen_as_told_and_as_often(command: tuple[str, ...]) -> None:

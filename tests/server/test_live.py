@@ -106,6 +106,25 @@ def test_headers_without_end_are_cut_off(server: Live) -> None:
     assert httpx.get(f"{server.url}/api/health").status_code == 200
 
 
+def test_chunks_that_are_mostly_not_body_are_cut_off(server: Live) -> None:
+    address = httpx.URL(server.url)
+    chunk = b"1;" + b"x" * 1000 + b"\r\na\r\n"
+    with socket.create_connection((address.host, address.port or 0), timeout=10) as connection:
+        connection.sendall(
+            b"POST /api/sync HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        with pytest.raises(ConnectionError):  # noqa: PT012 - any of the writes may be the one
+            for _ in range(20_000):
+                connection.sendall(chunk)
+    assert httpx.get(f"{server.url}/api/health").status_code == 200
+
+
+def test_many_requests_on_one_connection_are_all_answered(server: Live) -> None:
+    with httpx.Client(base_url=server.url, headers={"X-Filler": "x" * 4_000}) as client:
+        assert {client.get("/api/health").status_code for _ in range(40)} == {200}
+
+
 def test_taken_port_is_one_clear_sentence(options: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -122,7 +141,8 @@ def test_taken_port_is_one_clear_sentence(options: tuple[str, ...]) -> None:
     [
         (("--database", "sqlite:////proc/nowhere/server.db"), "cannot be made"),
         (("--database", "nonsense"), "not a database URL"),
-        (("--workers", "2"), "one worker only"),
+        (("--workers", "2"), "SQLite is served by one worker"),
+        (("--workers", "0"), "At least one worker"),
         (("--port", "many"), "whole number"),
         (("--host", "no.such.host.invalid"), "cannot listen on no.such.host.invalid"),
     ],

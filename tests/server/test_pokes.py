@@ -23,6 +23,17 @@ async def test_listener_gets_the_newest_only() -> None:
             await asyncio.wait_for(subscription.take(), 0.01)
 
 
+async def test_poke_that_comes_again_or_late_wakes_nobody() -> None:
+    pokes = LocalPokes()
+    with pokes.subscribe("a") as subscription:
+        pokes.publish("a", 2)
+        assert await subscription.take() == 2
+        for version in (2, 1):
+            pokes.publish("a", version)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(subscription.take(), 0.01)
+
+
 async def test_poke_stays_within_its_space() -> None:
     pokes = LocalPokes()
     with pokes.subscribe("a") as mine, pokes.subscribe("b") as other:
@@ -41,7 +52,7 @@ async def test_closing_ends_listeners_and_those_to_come() -> None:
         assert await late.take() is None
 
 
-async def test_quiet_stream_has_heartbeats_as_comments(
+async def test_b9_quiet_stream_has_heartbeats_that_a_page_can_hear(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.01)
@@ -50,7 +61,7 @@ async def test_quiet_stream_has_heartbeats_as_comments(
 
     async def send(message: Message) -> None:
         sent.append(message.get("body", b""))
-        if sent.count(b": heartbeat\r\n\r\n") == 3:
+        if sent.count(b"event: heartbeat\r\ndata: {}\r\n\r\n") == 3:
             beaten.set()
 
     async def receive() -> Message:

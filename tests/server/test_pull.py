@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.server.builders import action, message
@@ -68,3 +70,26 @@ async def test_text_that_is_no_cursor_is_refused_by_field(api: Api, cursor: str)
     answer = await api.post({"protocol": 1, "client_id": "c1", "cursor": cursor})
     assert answer.status_code == 422
     assert list(answer.json()["error"]["fields"]) == ["cursor"]
+
+
+async def test_unread_are_counted_among_the_next_versions_only(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.pull.MOST_UNREAD", 5)
+    await api.sync(*(message(seq) for seq in range(1, 10)), client="c1")
+    assert (await api.sync(client="c2", limit=2))["unread_count"] == 5
+    assert (await api.sync(client="c2"))["unread_count"] == 9
+
+
+async def test_rows_of_a_group_of_pushes_come_once_and_as_they_are_at_its_end(api: Api) -> None:
+    old = await api.sync(message(1), action(2, item="n1", data={"t": 1}), client="c0")
+    pushes = [
+        api.sync(message(1, item=f"new{n}"), client=f"c{n}", cursor=old["cursor"])
+        for n in range(1, 6)
+    ]
+    pushes.append(api.sync(action(3, "update", "n1", data={"t": 2}), client="c0"))
+    answers = await asyncio.gather(*pushes)
+    last = max(answers, key=lambda answer: len(answer["rows"]))
+    everything = (await api.sync(client="reader"))["rows"]
+    assert [row["version"] for row in everything] == [1, *range(3, 9)]
+    assert last["rows"] in (everything, everything[1:])

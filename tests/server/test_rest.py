@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict
 
 from app.core.actions import registry
 from app.core.messages import COLLECTION
+from server.compaction import compact, forget_answers
 from server.identity import LOCAL
 from server.rest import RESERVED
 from server.tables import receipts, rows
 from tests.server.builders import action, message
 from tests.server.conftest import Api
 
+DAY = 24 * 3600 * 1_000_000
 MESSAGE = {"text": "Hi", "sent_at": 5}
 
 
@@ -73,6 +75,27 @@ async def test_rest_and_sync_see_the_same_rows(api: Api) -> None:
     await api.sync(message(1, "From a phone"))
     read = (await api.http.get("/api/messages/m1")).json()
     assert read["data"]["text"] == "From a phone"
+
+
+async def test_receipts_of_rest_are_forgotten_by_age_and_a_resend_still_has_one_effect(
+    api: Api,
+) -> None:
+    await api.sync(message(1), client="phone")
+    changed: dict[str, str] = {"If_Match": '"2"', "Idempotency_Key": "k2"}
+    await post(api, {"id": "t1", "n": 1}, Idempotency_Key="k1")
+    await put(api, {"n": 2}, **changed)
+    api.clock.now += 60 * DAY
+    await post(api, {"id": "t2"}, Idempotency_Key="k3")
+    assert forget_answers(api.services.database, 90, api.clock()) == 0
+    api.clock.now += 31 * DAY
+    assert forget_answers(api.services.database, 90, api.clock()) == 2
+    assert api.count(receipts) == 2
+    again = await post(api, {"id": "t1", "n": 1}, Idempotency_Key="k1")
+    assert (again.status_code, again.json()["row"]["data"]) == (409, {"n": 2})
+    again = await put(api, {"n": 2}, **changed)
+    assert (again.status_code, again.json()["row"]["version"]) == (409, 3)
+    again = await post(api, {"id": "t2"}, Idempotency_Key="k3")
+    assert (again.status_code, api.count(rows)) == (201, 3)
 
 
 async def test_write_pokes_the_listeners(api: Api) -> None:
@@ -183,6 +206,43 @@ async def test_pages_of_a_collection_hold_every_live_item_once(api: Api) -> None
         cursor, more = f"&cursor={page['cursor']}", page["has_more"]
     assert seen == ["t0", "t1", "t2", "t4"]
     assert (await api.http.get(f"/api/things?limit=2{cursor}")).json()["rows"] == []
+
+
+async def test_who_keeps_the_cursor_and_asks_for_deletions_misses_no_change(api: Api) -> None:
+    for n in range(4):
+        await post(api, {"id": f"t{n}"})
+    page = (await api.http.get("/api/things?limit=2")).json()
+    await delete(api, "t0", If_Match='"1"')
+    await delete(api, "t3", If_Match='"4"')
+    seen = {row["id"]: row for row in page["rows"]}
+    while page["has_more"]:
+        asked = {"limit": "2", "deleted": "true", "cursor": page["cursor"]}
+        page = (await api.http.get("/api/things", params=asked)).json()
+        seen |= {row["id"]: row for row in page["rows"]}
+    assert {key: row["deleted"] for key, row in seen.items()} == {
+        "t0": True,
+        "t1": False,
+        "t2": False,
+        "t3": True,
+    }
+    assert seen["t0"]["data"] is None
+
+
+async def test_cursor_behind_forgotten_deletions_is_refused_where_they_are_asked_for(
+    api: Api,
+) -> None:
+    await post(api, {"id": "t0"})
+    old = (await api.http.get("/api/things")).json()["cursor"]
+    await delete(api, "t0", If_Match='"1"')
+    api.clock.now += 100 * DAY
+    assert compact(api.services.database, 90, api.clock()) == 1
+    asked = {"cursor": old, "deleted": "true"}
+    refused = await api.http.get("/api/things", params=asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (410, "cursor_expired")
+    assert (await api.http.get("/api/things", params={"cursor": old})).status_code == 200
+    fresh = (await api.http.get("/api/things")).json()["cursor"]
+    again = await api.http.get("/api/things", params={"cursor": fresh, "deleted": "true"})
+    assert again.status_code == 200
 
 
 @pytest.mark.parametrize(

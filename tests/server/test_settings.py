@@ -31,6 +31,7 @@ def test_origins_and_folder_are_read_from_text() -> None:
         ({"port": "70000"}, "between 0 and 65535"),
         ({"workers": "2"}, "one worker"),
         ({"log_level": "loud"}, "log level"),
+        ({"transport": "pigeon"}, "batch or rest"),
     ],
 )
 def test_value_that_does_not_fit_is_refused_in_a_sentence(

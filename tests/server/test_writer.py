@@ -6,13 +6,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from server.database import Database, DatabaseUnavailable
+from server.database import Database
+from server.refusals import DatabaseUnavailable
 from server.writer import Writer
 
 BUSY, BAD, FULL = -1, -2, -3
@@ -45,8 +45,8 @@ class Notes:
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Iterator[Notes]:
-    database = Database(f"sqlite:///{tmp_path / 'server.db'}")
+def notes(database_url: str) -> Iterator[Notes]:
+    database = Database(database_url)
     database.write(lambda c: c.execute(text("CREATE TABLE notes (n INTEGER)")))
     yield Notes(database)
     database.close()

@@ -1,0 +1,75 @@
+"""The disk is full: 503, nothing half-written, and on again once there is space."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event, text
+
+from server.tables import receipts, rows, spaces
+from tests.server.builders import message, request
+from tests.server.chaos import pulled
+from tests.server.conftest import Api
+from tests.server.live import live
+
+LONG = "x" * 4000
+
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
+def push(first: int) -> dict[str, Any]:
+    """Return a push of three long messages."""
+    return request(*(message(seq, LONG) for seq in range(first, first + 3)))
+
+
+async def test_database_without_room_is_503_and_keeps_whole_pushes_only(api: Api) -> None:
+    """SQLite refuses the page that is too many, as it does where the file system is full."""
+    database = api.services.database
+    pages = database.read(lambda c: c.execute(text("PRAGMA page_count")).scalar_one())
+
+    def allow(connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages + 30}")
+
+    event.listen(database.engine, "connect", allow)
+    database.engine.dispose()
+    taken = 0
+    while (answer := await api.post(push(taken + 1))).status_code == 200:
+        taken += 3
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert 3 <= taken < 30
+    assert [api.count(table) for table in (rows, receipts)] == [taken, taken]
+    assert database.read(lambda c: c.execute(spaces.select()).one()).version == taken
+    assert len((await api.sync(client="reader"))["rows"]) == taken
+    event.remove(database.engine, "connect", allow)
+    database.engine.dispose()
+    again = await api.sync(*push(1)["actions"], *push(taken + 1)["actions"])
+    verdicts = [result["verdict"] for result in again["results"]]
+    assert verdicts == ["duplicate"] * 3 + ["applied"] * 3
+
+
+def test_file_that_cannot_grow_is_503_until_it_can(database_url: str) -> None:
+    """The system cuts a write short in the middle of a page, as a full disk may."""
+    command = ("-m", "tests.server.faulty", "--port", "0", "--database", database_url)
+    with live(*command) as server, httpx.Client(base_url=server.url) as http:
+        pid = server.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        assert http.post("/api/sync", json=push(1)).status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (150_001, before[1]))
+        taken = 3
+        while (answer := http.post("/api/sync", json=push(taken + 1))).status_code == 200:
+            taken += 3
+        assert answer.status_code == 503
+        assert http.post("/api/sync", json=push(taken + 1)).status_code == 503
+        assert len(pulled(server.url)) == taken
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        answer = http.post("/api/sync", json=push(taken + 1))
+        assert [result["verdict"] for result in answer.json()["results"]] == ["applied"] * 3
+        found = pulled(server.url)
+    assert sorted(found.values()) == list(range(1, taken + 4))
