@@ -10,10 +10,20 @@ import random
 import sys
 
 from tests.simulation.coverage import missing, table
-from tests.simulation.runner import run_many
+from tests.simulation.runner import Outcome, run_many
 
-ENOUGH = 300
+ENOUGH = 1_000
 """Schedules from which on every fault must have met every phase."""
+
+
+TOLD_EVERY = 5_000
+"""Schedules after which a long run says how far it is."""
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.schedules % TOLD_EVERY == 0:
+        failed = f"{len(outcome.failures)} failed" + "".join(f"\n{f}" for f in outcome.failures[:1])
+        sys.stderr.write(f"{outcome.schedules} schedules: {outcome.speed}, {failed}\n")
 
 
 def main() -> int:
@@ -26,10 +36,10 @@ def main() -> int:
     asked = parser.parse_args()
     first = random.SystemRandom().randrange(10**9) if asked.seed is None else asked.seed
     seeds = range(first, first + asked.schedules)
-    outcome = run_many(seeds, asked.steps, asked.processes)
+    outcome = run_many(seeds, asked.steps, asked.processes, _tell)
     write = sys.stdout.write
     write(f"{outcome.schedules} schedules of {asked.steps} steps from seed {first}: ")
-    write(f"{outcome.schedules / outcome.seconds:.1f} a second, {len(outcome.failures)} failed\n")
+    write(f"{outcome.speed}, {len(outcome.failures)} failed\n")
     for failure in outcome.failures[:10]:
         write(f"{failure}\n")
     if asked.schedules > 1:

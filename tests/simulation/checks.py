@@ -1,10 +1,11 @@
-"""The invariants of a schedule, as observers of every commit on both sides.
+"""The devices' side of the invariants: observers of every commit of their storage.
 
 A broken one is noted, not raised: the product's own error handling must not hide it.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.core.enqueue import Enqueued
@@ -12,8 +13,8 @@ from app.core.entry import HOLDING, Entry
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.ports import Batch, Delete, Get, Put, Scan
 from app.protocol import Row
-from server.cursors import decode_cursor
-from tests.simulation.server import Effect, ItemKey
+from server.cursors import Cursor, decode_cursor
+from tests.simulation.server import ItemKey
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device
@@ -23,66 +24,18 @@ BUG_CODES = ("key_reuse", "already_settled", "invalid")
 """Refusals that a sound client never gets."""
 
 
-class Ledger:
-    """What the server has done, and whether it was allowed to."""
+NO_VERDICTS = ("sign_in", "update", "too_many", "busy", "too_many_requests")
+"""Answers that say nothing of an action."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.effects: dict[str, Effect] = {}
-        self.mirror: dict[ItemKey, Row] = {}
-        self.writes: dict[ItemKey, list[tuple[int, str]]] = {}
-        self.last: dict[tuple[str, ItemKey], int] = {}
-        self.newest = 0
 
-    def commit(self, effects: list[Effect]) -> None:
-        """Take in the effects of one transaction."""
-        for effect in effects:
-            action, fail = effect.action, self._world.fail
-            if action.id in self.effects:
-                fail(1, f"{action.type} {action.id} took effect twice")
-            place = (effect.client_id, effect.key)
-            late = self.last.get(place, 0) >= action.seq
-            if late and not self._world.is_discarded(action.id):
-                fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
-            self.last[place] = max(action.seq, self.last.get(place, 0))
-            self._check_base(effect)
-            self.effects[action.id] = effect
-            if effect.row is not None and effect.row != self.mirror.get(effect.key):
-                self._wrote(effect, effect.row)
-        for effect in effects:
-            self._check_overtaking(effect)
-
-    def _wrote(self, effect: Effect, row: Row) -> None:
-        if row.version <= self.newest:
-            self._world.fail(6, f"the server gave version {row.version} after {self.newest}")
-        self.newest = max(self.newest, row.version)
-        self.mirror[effect.key] = row
-        self.writes.setdefault(effect.key, []).append((row.version, effect.client_id))
-
-    def _check_base(self, effect: Effect) -> None:
-        action = effect.action
-        if action.type not in ("update", "delete") or effect.before is None:
-            return
-        if effect.before.data is None and action.type == "delete":
-            return
-        since = self.writes.get(effect.key, [])
-        base = action.base_version or 0
-        if any(version > base and client != effect.client_id for version, client in since):
-            self._world.fail(7, f"{action.type} {action.id} overwrote what its maker never saw")
-
-    def _check_overtaking(self, effect: Effect) -> None:
-        for device in self._world.devices:
-            if device.client_id() != effect.client_id:
-                continue
-            for entry in entries_of(device, effect.key):
-                if entry.seq < effect.action.seq and entry.id not in self.effects:
-                    self._world.fail(3, f"{effect.action.id} overtook {entry.id} ({entry.state})")
+parsed_entry = lru_cache(4096)(Entry.model_validate_json)
+parsed_row = lru_cache(4096)(Row.model_validate_json)
+"""What is stored is read after each step; both are immutable, and the same text is the same."""
 
 
 def entries_of(device: Device, key: ItemKey | None = None) -> list[Entry]:
     """Return the entries of a device's outbox, of one item or of all, ordered by `seq`."""
-    values = device.store._values[OUTBOX].values()
-    entries = [Entry.model_validate_json(text) for text in values]
+    entries = [parsed_entry(text) for text in device.store.texts(OUTBOX)]
     chosen = [e for e in entries if key is None or (e.collection, e.item_id) == key]
     return sorted(chosen, key=lambda entry: entry.seq)
 
@@ -93,21 +46,26 @@ def answer(device: Device, query: Get | Scan) -> Any:
 
 
 def check_held(world: World, device: Device) -> None:
-    """Behind what failed or is in conflict, everything of the item is blocked."""
+    """Blocked is what depends on an entry, and what is behind that or behind a failed one."""
     held: set[ItemKey] = set()
+    seqs: set[int] = set()
     for entry in entries_of(device):
-        key = (entry.collection, entry.item_id)
+        if not seqs.issuperset(entry.depends_on):
+            world.fail(3, f"{entry.id} depends on {entry.depends_on}, and not all are there")
+        seqs.add(entry.seq)
+        if entry.depends_on:
+            held.add(entry.item)
         if entry.state in HOLDING:
-            held.add(key)
-        elif (entry.state == "blocked") != (key in held):
-            world.fail(3, f"{entry.id} is {entry.state}, held: {key in held}")
+            held.add(entry.item)
+        elif (entry.state == "blocked") != (entry.item in held):
+            world.fail(3, f"{entry.id} is {entry.state}, held: {entry.item in held}")
 
 
-def version_of(cursor: str) -> int:
-    """Return the version that a cursor stands behind."""
-    place = decode_cursor(cursor)
-    assert place is not None
-    return place.version
+def cursor_of(text: str) -> Cursor:
+    """Return the place that a cursor stands for."""
+    cursor = decode_cursor(text)
+    assert cursor is not None
+    return cursor
 
 
 class Watch:
@@ -119,7 +77,13 @@ class Watch:
         self.saved: set[str] = set()
         self.discarded: set[str] = set()
         self.renamed: dict[str, str] = {}
+        self.wiped: set[str] = set()
         self._entries: dict[int, Entry] = {}
+
+    def wiped_out(self) -> None:
+        """The storage is gone, and all that waited there with it."""
+        self.wiped |= {entry.id for entry in entries_of(self._device)}
+        self._entries.clear()
 
     def __call__(self, batch: Batch) -> None:
         if isinstance(batch.result, Enqueued):
@@ -131,8 +95,9 @@ class Watch:
             elif write.store == ROWS and isinstance(write, Put):
                 self._row(write.value, rows)
         for write in batch.writes:
-            if write.store == METADATA and isinstance(write, Put):
-                self._cursor(write.value, rows)
+            is_cursor = write.store == METADATA and isinstance(write, Put)
+            if is_cursor and write.value["key"] == "cursor":
+                self._cursor(write.value, rows, self._starts_over(batch))
 
     def _enqueued(self, added: Enqueued) -> None:
         coverage = self._world.coverage
@@ -148,9 +113,10 @@ class Watch:
             if known is not None and known.id != entry.id:
                 self.renamed[known.id] = entry.id
                 self.saved.add(entry.id)
-                if known.verdict is None:
+                if known.verdict is None and (known.in_doubt or known.state == "in_flight"):
                     self._world.fail(1, f"{known.id} goes under a new id without a verdict")
-            if entry.error is not None and entry.error.code in BUG_CODES:
+            self._count(known, entry)
+            if entry.error is not None and entry.error.code in (*BUG_CODES, *NO_VERDICTS):
                 self._world.fail(2, f"{entry.type} {entry.id} got {entry.error.code}")
             if entry.state in HOLDING and entry.error is None and entry.verdict is None:
                 self._world.fail(2, f"{entry.id} is {entry.state} and does not say why")
@@ -163,27 +129,51 @@ class Watch:
             if gone is not None:
                 sent = "sent" if gone.sent else "unsent"
                 self._world.coverage["discarded", sent] += 1
-        elif gone.id not in self._world.ledger.effects:
+        elif not self._world.ledger.has_done(gone.id):
             self._world.fail(2, f"{gone.type} {gone.id} left the outbox without an effect")
+
+    def _count(self, known: Entry | None, entry: Entry) -> None:
+        coverage = self._world.coverage
+        if known is None:
+            coverage["dependent", "made"] += bool(entry.depends_on)
+            return
+        coverage["dependent", "freed"] += bool(known.depends_on) and entry.state == "pending"
+        if known.error != entry.error and entry.error is not None:
+            coverage["dependent", "orphaned"] += entry.error.code == "dependency_discarded"
+        if self._device.deciding == "edit":
+            coverage["edited", "sent" if known.id != entry.id else "unsent"] += 1
 
     def _row(self, value: dict[str, Any], rows: dict[ItemKey, int]) -> None:
         key = (value["collection"], value["id"])
         stored = answer(self._device, Get(ROWS, list(key)))
         if stored is not None and stored["version"] > value["version"]:
-            self._world.fail(6, f"row {key} went back to version {value['version']}")
+            is_new_round = value.get("round", 0) > stored.get("round", 0)
+            if not (is_new_round and self._world.server.restored):
+                self._world.fail(6, f"row {key} went back to version {value['version']}")
         rows[key] = value["version"]
 
-    def _cursor(self, value: dict[str, Any], rows: dict[ItemKey, int]) -> None:
-        if value["key"] != "cursor":
-            return
-        after = version_of(value["value"])
-        known = answer(self._device, Get(METADATA, "cursor"))
-        if known is not None and version_of(known["value"]) > after:
+    def _cursor(self, value: dict[str, Any], rows: dict[ItemKey, int], starts_over: bool) -> None:
+        after = cursor_of(value["value"])
+        stored = answer(self._device, Get(METADATA, "cursor"))
+        known = cursor_of(stored["value"]) if stored else None
+        went_back = known and known.epoch == after.epoch and known.version > after.version
+        if went_back and not starts_over:
             self._world.fail(6, f"the cursor of device {self._device.number} went back")
-        texts = self._device.store._values[ROWS]
+        if after.epoch != self._world.server.epoch:
+            return
         for key, row in self._world.ledger.mirror.items():
-            if row.version > after or rows.get(key, -1) >= row.version:
+            if row.version > after.version or rows.get(key, -1) >= row.version:
                 continue
-            stored = answer(self._device, Get(ROWS, list(key))) if texts else None
-            if stored is None or stored["version"] < row.version:
+            found = answer(self._device, Get(ROWS, list(key)))
+            if found is None or found["version"] < row.version:
                 self._world.fail(4, f"the cursor passed {key} version {row.version}, the row not")
+
+    def _starts_over(self, batch: Batch) -> bool:
+        """Tell whether a batch begins a new round of pulling everything."""
+        stored = answer(self._device, Get(METADATA, "reset"))
+        known = stored["value"]["round"] if stored else 0
+        return any(
+            write.value["value"]["round"] > known
+            for write in batch.writes
+            if write.store == METADATA and isinstance(write, Put) and write.value["key"] == "reset"
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections.abc import Callable
 from typing import Any
+
+from tests.simulation.loop import SimLoop
 
 START = 1_800_000_000_000
 
@@ -13,8 +14,9 @@ START = 1_800_000_000_000
 class SimClock:
     """True time in milliseconds; it moves only when the schedule says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: SimLoop) -> None:
         self.time = START
+        self._loop = loop
         self._timers: list[tuple[int, int, Callable[[], Any]]] = []
         self._made = 0
 
@@ -25,30 +27,24 @@ class SimClock:
 
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future = self._loop.create_future()
         self.call_later(seconds, lambda: future.done() or future.set_result(None))
         await future
 
-    async def settle(self) -> None:
+    def settle(self) -> None:
         """Let everything happen that needs no time."""
-        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
-        turns = 0
-        while ready:
-            await asyncio.sleep(0)
-            turns += 1
-            if turns > 20_000:
-                raise AssertionError("something runs for ever without any time passing")
+        if not self._loop.run_ready():
+            raise AssertionError("something runs for ever without any time passing")
 
-    async def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Move time, calling what is due on the way, in order."""
         end = self.time + round(seconds * 1000)
-        await self.settle()
+        self.settle()
         while self._timers and self._timers[0][0] <= end:
             due, _, fn = heapq.heappop(self._timers)
             self.time = max(self.time, due)
             fn()
-            await self.settle()
+            self.settle()
         self.time = end
 
 

@@ -12,6 +12,7 @@ NETWORK = (
     "duplicate",
     "error_500",
     "error_503",
+    "error_429",
     "html",
     "kill_before_commit",
     "kill_after_commit",
@@ -19,11 +20,29 @@ NETWORK = (
 STORE = ("enqueue", "claim", "settle", "requeue")
 PHASES = ("idle", "in_flight", "enqueue", "claim", "settle", "requeue")
 
+DEVICE = (
+    "clock_jump",
+    "clock_jump_years",
+    "cut_out",
+    "cut_in",
+    "wipe",
+    "restore",
+    "compact",
+    "server_clock_back",
+    "server_clock_ahead",
+    "freeze",
+)
 EXPECTED: tuple[tuple[str, str], ...] = (
     *((fault, phase) for fault in NETWORK for phase in ("push", "pull")),
     *(("store_abort", phase) for phase in (*STORE, "retry", "remove")),
     *((crash, phase) for crash in ("crash_tab", "crash_device") for phase in PHASES),
-    *((fault, phase) for fault in ("clock_jump", "cut_out", "cut_in") for phase in PHASES[:2]),
+    *((fault, phase) for fault in DEVICE for phase in PHASES[:2]),
+    *((gate, phase) for gate in ("error_401", "error_426") for phase in ("push", "pull")),
+    ("error_413", "push"),
+    *(("message_lost", kind) for kind in ("changed", "status", "wake", "sync", "synced")),
+    *(("pulled", what) for what in ("all", "more", "reset")),
+    *(("hold", kind) for kind in ("sign_in", "update")),
+    ("restored", "told"),
     *(
         ("verdict", verdict)
         for verdict in ("applied", "duplicate", "conflict", "rejected", "retry")
@@ -31,6 +50,9 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     ("poison", "made"),
     ("reordered", "push"),
     ("discarded", "sent"),
+    *(("dependent", came) for came in ("made", "freed", "orphaned")),
+    ("edited", "sent"),
+    ("edited", "unsent"),
     ("coalesced", "joined"),
     ("coalesced", "cancelled"),
 )

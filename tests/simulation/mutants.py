@@ -1,29 +1,28 @@
 """Defects put into the product on purpose: a simulation that does not see them sees nothing.
 
-Each is a function that patches the running product; `mutated` undoes it.
+Each is a function that patches the running product; `mutated` undoes it. Those here are found by
+crashes and by a bad network; what the other faults find is in `fault_mutants.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from app.core import backoff, outbox
+from app.core import backoff, edit, enqueue, outbox
+from app.core import claim as claims
 from app.core import settle as core_settle
 from app.core.decision import Decision
 from app.core.entry import Entry
+from app.core.order import Place, freed
 from app.core.schema import METADATA, OUTBOX
 from app.core.view import project
 from app.ports import Batch, Delete, Put
 from app.sync import collection, engine, peers
+from tests.simulation.fault_mutants import FAULT_MUTANTS
+from tests.simulation.patching import Patch, changed, puts
 from tests.simulation.server_mutants import SERVER_MUTANTS
-
-Patch = pytest.MonkeyPatch
-Change = Callable[[Batch], Batch]
 
 
 def dequeue_on_send(patch: Patch) -> None:
@@ -33,7 +32,7 @@ def dequeue_on_send(patch: Patch) -> None:
         gone = [Delete(OUTBOX, write.value["seq"]) for write in puts(batch, OUTBOX)]
         return replace(batch, writes=gone)
 
-    patch.setattr(engine, "claim", changed(outbox.claim, change))
+    patch.setattr(engine, "claim", changed(claims.claim, change))
 
 
 def cursor_before_rows(patch: Patch) -> None:
@@ -72,17 +71,41 @@ def resend_under_a_new_id(patch: Patch) -> None:
             writes.append(entry.rewritten(id=fresh).model_copy(update={"id": fresh}).put())
         return replace(batch, writes=writes)
 
-    patch.setattr(engine, "requeue", changed(outbox.requeue, change))
+    patch.setattr(engine, "requeue", changed(claims.requeue, change))
 
 
 def requeue_forgets(patch: Patch) -> None:
     """What was in flight stays so."""
-    patch.setattr(engine, "requeue", changed(outbox.requeue, lambda batch: Batch((), batch.result)))
+    patch.setattr(engine, "requeue", changed(claims.requeue, lambda batch: Batch((), batch.result)))
 
 
 def hold_ignores_followers(patch: Patch) -> None:
     """A failed action does not hold the later ones of its item."""
-    patch.setattr(core_settle, "hold", lambda later, _: [e.put(state="pending") for e in later])
+    patch.setattr(core_settle, "restated", lambda entries: list(entries))
+
+
+def dependents_are_sent_anyway(patch: Patch) -> None:
+    """An action does not wait for what it depends on."""
+
+    class Careless(Place):
+        def take(self, entry: Entry) -> Entry:
+            return super().take(entry.model_copy(update={"depends_on": ()}))
+
+    patch.setattr(enqueue, "Place", Careless)
+
+
+def dependents_outlive_a_discard(patch: Patch) -> None:
+    """What depends on a discarded action is sent as if that had been applied."""
+
+    def forgetful(entries: Sequence[Entry], discarded: int) -> list[Entry]:
+        return [freed(entry, (discarded,)) for entry in entries]
+
+    patch.setattr(outbox, "orphaned", forgetful)
+
+
+def edits_what_may_have_taken_effect(patch: Patch) -> None:
+    """Whatever is not in flight can be edited, under a new id."""
+    patch.setattr(edit, "_check_editable", lambda _entry: None)
 
 
 def coalesce_after_sent(patch: Patch) -> None:
@@ -92,7 +115,7 @@ def coalesce_after_sent(patch: Patch) -> None:
         writes = [Put(OUTBOX, {**write.value, "sent": False}) for write in puts(batch, OUTBOX)]
         return replace(batch, writes=writes)
 
-    patch.setattr(engine, "claim", changed(outbox.claim, change))
+    patch.setattr(engine, "claim", changed(claims.claim, change))
 
 
 def verdict_ignored(patch: Patch) -> None:
@@ -127,7 +150,7 @@ def settles_too_much(patch: Patch) -> None:
             batch = replace(batch, result=replace(claimed, settled_through=settled))
         return batch
 
-    patch.setattr(engine, "claim", changed(outbox.claim, change))
+    patch.setattr(engine, "claim", changed(claims.claim, change))
 
 
 def view_without_pending(patch: Patch) -> None:
@@ -149,12 +172,16 @@ def no_backoff(patch: Patch) -> None:
 
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
     *SERVER_MUTANTS,
+    *FAULT_MUTANTS,
     dequeue_on_send,
     cursor_before_rows,
     lost_wake,
     resend_under_a_new_id,
     requeue_forgets,
     hold_ignores_followers,
+    dependents_are_sent_anyway,
+    dependents_outlive_a_discard,
+    edits_what_may_have_taken_effect,
     coalesce_after_sent,
     verdict_ignored,
     refused_is_dropped,
@@ -162,31 +189,3 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     view_without_pending,
     no_backoff,
 )
-
-
-def puts(batch: Batch, store: str) -> list[Put]:
-    """Return what a batch puts into a store."""
-    return [write for write in batch.writes if isinstance(write, Put) and write.store == store]
-
-
-def changed(make: Callable[..., Decision], change: Change) -> Callable[..., Decision]:
-    """Return what makes the same decisions, but for `change` made to what they write."""
-
-    def remade(*asked: Any) -> Decision:
-        decision = make(*asked)
-
-        def decide(*found: Any) -> Batch:
-            return change(decision.decide(*found))
-
-        decide.__qualname__ = decision.decide.__qualname__
-        return Decision(decision.queries, decide)
-
-    return remade
-
-
-@contextmanager
-def mutated(mutant: Callable[[Patch], None]) -> Iterator[None]:
-    """Run what is inside with one defect in the product."""
-    with pytest.MonkeyPatch.context() as patch:
-        mutant(patch)
-        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.errors import Unreachable
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
 Reply = "asyncio.Future[HttpResponse]"
 
+ANSWERS = {
+    "error_500": error_answer(500, "internal"),
+    "error_503": error_answer(503, "busy", **{"retry-after": "3"}),
+    "error_429": error_answer(429, "too_many_requests", **{"retry-after": "90"}),
+    "error_401": error_answer(401, "sign_in"),
+    "error_426": error_answer(426, "update"),
+    "html": HTML,
+}
+"""What is answered in the server's place."""
+
 
 class Link:
     """The `Http` port of a device. Requests outlive the tab that made them."""
@@ -25,22 +36,51 @@ class Link:
         self._device = device
         self.cut: set[str] = set()
         self.script: list[str] = []
+        self.gate: str | None = None
+        self._not_before = 0
+        self._hurried = 0
+        self._begun = 0
+        self._answered = 0
         self.in_flight = 0
         self.times: list[int] = []
         self._sent = 0
         self._arrived = 0
 
     async def __call__(
-        self, method: str, url: str, body: str | None = None, *, timeout: float
+        self,
+        method: str,
+        url: str,
+        body: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
     ) -> HttpResponse:
         reply: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
-        self.times.append(self._world.clock.time)
+        asked = self._world.clock.time
+        self.times.append(asked)
+        if asked != self._answered:  # else it is of the same synchronisation as the last one
+            self._begun = asked
+        if asked < self._not_before:
+            self._world.fail(10, f"device {self._device.number} asked before Retry-After was over")
         self.in_flight += 1
         try:
             self._post(method, url, body, timeout, reply)
-            return await reply
+            answer = await reply
+            self._note_wait(answer)
+            return answer
         finally:
             self.in_flight -= 1
+            self._answered = self._world.clock.time
+
+    def hurry(self) -> None:
+        """Somebody asked for a request now, or another context leads, which knows of no wait."""
+        self._not_before = 0
+        self._hurried = self._world.clock.time
+
+    def _note_wait(self, answer: HttpResponse) -> None:
+        seconds = int(answer.headers.get("retry-after", "0"))
+        if seconds and self._hurried < self._begun:
+            self._not_before = self._world.clock.time + seconds * 1000
 
     def _post(self, method: str, url: str, body: str | None, timeout: float, reply: Reply) -> None:
         world, rng = self._world, self._world.rng
@@ -70,11 +110,10 @@ class Link:
         if number < self._arrived and body and '"actions":[]' not in body:
             world.coverage["reordered", "push"] += 1
         self._arrived = max(self._arrived, number)
-        answer: HttpResponse | None = {
-            "error_500": error_answer(500, "internal"),
-            "error_503": error_answer(503, "busy", **{"retry-after": "3"}),
-            "html": HTML,
-        }.get(fault or "")
+        gate = self.gate if body is not None else None
+        if gate is not None:
+            world.coverage[gate, "pull" if '"actions":[]' in body else "push"] += 1
+        answer = ANSWERS.get(gate or fault or "")
         if answer is None:
             try:
                 answer = world.server(method, url, body, fault == "kill_before_commit")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.core.entry import HOLDING
 from app.errors import InvalidInput, NotFound, Rejected, StorageError
+from app.sync.client import Client
+from app.sync.queue import New
 from tests.simulation.checks import entries_of
 from tests.simulation.notes import Note
 
 if TYPE_CHECKING:
-    from tests.simulation.device import Device, Tab
+    from tests.simulation.device import Device
+    from tests.simulation.tab import Tab
     from tests.simulation.world import World
 
 ACTS = {
@@ -23,6 +27,8 @@ ACTS = {
     "delete": 5,
     "remove": 4,
     "retry": 8,
+    "edit": 4,
+    "depend": 8,
     "sync": 4,
 }
 """What a person does, and how often each is chosen."""
@@ -36,18 +42,19 @@ class Person:
     def __init__(self, world: World) -> None:
         self._world = world
         self._made = 0
+        self.asking: list[Any] = []
 
-    def act(self, device: Device) -> None:
-        """Do something in one of the device's tabs, if one is open and ready."""
+    def act(self, device: Device, kind: str | None = None) -> None:
+        """Do something, or this, in one of the device's tabs, if one is open and ready."""
         rng = self._world.rng
-        ready = [tab for tab in device.tabs if tab.client is not None]
+        ready = [tab for tab in device.tabs if tab.client is not None and not tab.frozen]
         if not ready:
             return
         tab = rng.choice(ready)
-        kind = rng.choices(list(ACTS), list(ACTS.values()))[0]
+        kind = kind or rng.choices(list(ACTS), list(ACTS.values()))[0]
         if self._world.faulty and rng.random() < 0.05:
             device.store.abort_in = 1
-        self._world.taps[device.number].append(self._world.clock.time)
+        device.tapped()
         getattr(self, f"_{kind}")(tab)
 
     def send_message(self, tab: Tab) -> None:
@@ -109,9 +116,37 @@ class Person:
             chosen = self._world.rng.choice(held).id
             _spawn(tab, lambda: client.queue.retry(chosen))
 
+    def _edit(self, tab: Tab) -> None:
+        entries, client = entries_of(tab.device), tab.client
+        if entries and client is not None:
+            held = [entry for entry in entries if entry.state in HOLDING]
+            chosen = self._world.rng.choice(held or entries)
+            words = {"send_message": {"text": self._text()}, "turn": {"c": "x"}, "delete": None}
+            data = words.get(chosen.type, {"a": self._text()})
+            _spawn(tab, lambda: client.queue.edit(chosen.id, data))
+
+    def _depend(self, tab: Tab) -> None:
+        """Write what is to be sent after something that waits, or after something else new."""
+        rng, client = self._world.rng, tab.client
+        entries = entries_of(tab.device)
+        chosen: list[str | New] = [e.id for e in rng.sample(entries, min(len(entries), 2))]
+        first = New("send_message", {"text": self._text()}, "messages")
+        new = [first] if rng.random() < 0.4 or not chosen else []
+        data = Note(a=self._text(), b=self._maybe_poison()).model_dump()
+        kind = rng.choice(("create", "update"))
+        new.append(New(kind, data, "notes", rng.choice(ITEMS), [*chosen, *new]))
+        if client is not None:
+            _spawn(tab, lambda: client.queue.add_many(new))
+
     def _sync(self, tab: Tab) -> None:
         if tab.client is not None:
-            _spawn(tab, tab.client.sync)
+            _spawn(tab, partial(self._hear, tab, tab.client))
+
+    async def _hear(self, tab: Tab, client: Client) -> None:
+        asked = [tab, self._world.clock.time]
+        self.asking.append(asked)
+        await client.sync()
+        self.asking.remove(asked)
 
 
 def _spawn(tab: Tab, do: Callable[[], Coroutine[Any, Any, Any]]) -> None:

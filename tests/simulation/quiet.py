@@ -6,30 +6,46 @@ import json
 from typing import TYPE_CHECKING
 
 from app.core.entry import HOLDING
+from app.core.reset import RESET
 from app.core.schema import METADATA, ROWS
 from app.core.view import project
 from app.ports import Get
 from app.protocol import Row
-from tests.simulation.checks import answer, entries_of, version_of
+from tests.simulation.checks import answer, cursor_of, entries_of, parsed_row
 from tests.simulation.server import ItemKey
 
 if TYPE_CHECKING:
-    from tests.simulation.device import Device, Tab
+    from tests.simulation.device import Device
+    from tests.simulation.tab import Tab
     from tests.simulation.world import World
 
 REQUESTS_A_MINUTE = 60
+HEARD_WITHIN = 100.0
+"""Seconds within which “Sync now” is answered: longer than the longest request, and a probe."""
 
 
 def rows_of(device: Device) -> dict[ItemKey, Row]:
     """Return the rows on a device."""
-    rows = [Row.model_validate_json(text) for text in device.store._values[ROWS].values()]
+    rows = [parsed_row(text) for text in device.store.texts(ROWS)]
     return {(row.collection, row.id): row for row in rows}
 
 
 def check_view(world: World, tab: Tab) -> None:
     """What is shown is the rows with all that waits on top of them."""
-    if not tab.views or not tab.alive:
-        return
+    if wrong := wrongly_shown(world, tab):
+        world.fail(6, wrong)
+
+
+def misshown(world: World) -> str:
+    """Return what some tab shows wrong, or an empty text: a lost message is made up for later."""
+    shown = (wrongly_shown(world, tab) for device in world.devices for tab in device.tabs)
+    return next(filter(None, shown), "")
+
+
+def wrongly_shown(world: World, tab: Tab) -> str:
+    """Return what a tab shows that is not on its device, or an empty text."""
+    if not tab.views or not tab.alive or tab.frozen:
+        return ""
     rows = rows_of(tab.device)
     waiting: dict[ItemKey, list[object]] = {key: [] for key in rows}
     for entry in entries_of(tab.device):
@@ -46,7 +62,18 @@ def check_view(world: World, tab: Tab) -> None:
         if shown != expected:
             wrong = {k for k in shown | expected if shown.get(k) != expected.get(k)}
             pairs = [(k, shown.get(k), expected.get(k)) for k in sorted(wrong)[:2]]
-            world.fail(6, f"device {tab.device.number} shows {view.name} wrong: {pairs}")
+            return f"device {tab.device.number} shows {view.name} wrong: {pairs}"
+    return ""
+
+
+def note_status(world: World, device: Device) -> None:
+    """Count what a person is told."""
+    for tab in device.tabs:
+        status = tab.client.status.get() if tab.client else None
+        if status is not None and status.hold:
+            world.coverage["hold", status.hold] += 1
+        if status is not None and status.restored:
+            world.coverage["restored", "told"] += 1
 
 
 def check_requests(world: World, device: Device) -> None:
@@ -66,12 +93,20 @@ def check_saved(world: World) -> None:
         for action_id in sorted(watch.saved):
             known = (
                 action_id in waiting
-                or action_id in world.ledger.effects
+                or world.ledger.has_done(action_id)
+                or action_id in watch.wiped
                 or action_id in watch.discarded
                 or action_id in watch.renamed
             )
             if not known:
                 world.fail(2, f"{action_id} was saved on device {device.number} and is lost")
+
+
+def check_heard(world: World) -> None:
+    """Whoever tapped “Sync now” in a tab that lives hears what came of it."""
+    for tab, asked in world.person.asking:
+        if tab.alive and world.clock.time - asked > HEARD_WITHIN * 1000:
+            world.fail(11, f"device {tab.device.number}: “Sync now” was never answered")
 
 
 def check_server(world: World) -> None:
@@ -96,22 +131,42 @@ def unfinished(world: World) -> str:
     """Return what is not quiet yet, or an empty text."""
     for device in world.devices:
         held: set[ItemKey] = set()
+        stuck: set[int] = set()
         for entry in entries_of(device):
-            key = (entry.collection, entry.item_id)
-            if entry.state in HOLDING:
-                held.add(key)
-            elif key not in held:
+            waits = entry.item in held or not stuck.isdisjoint(entry.depends_on)
+            if entry.state in HOLDING or waits:
+                held.add(entry.item)
+                stuck.add(entry.seq)
+            else:
                 return f"device {device.number}: {entry.type} {entry.id} is {entry.state}"
-        cursor = answer(device, Get(METADATA, "cursor"))
-        if cursor is None or version_of(cursor["value"]) != world.ledger.newest:
+        cursor, reset = answer(device, Get(METADATA, "cursor")), answer(device, RESET)
+        place = cursor_of(cursor["value"]) if cursor else None
+        if place is None or place.version != world.ledger.newest:
             return f"device {device.number} has not pulled everything"
+        if place.epoch != world.server.epoch or reset["value"]["phase"] != "none":
+            return f"device {device.number} has not started over to its end"
+    return ""
+
+
+def troubled(world: World) -> str:
+    """Return what a person would still read of troubles that are over, or an empty text."""
+    for device in world.devices:
+        for tab in device.tabs:
+            status = tab.client.status.get() if tab.client else None
+            if status is None or status.syncing or status.last_error or status.hold:
+                return f"a tab of device {device.number} says {status}"
+            if status.connection.status != "connected":
+                return f"a tab of device {device.number} is {status.connection.status}"
     return ""
 
 
 def check_converged(world: World) -> None:
     """Every device's rows equal the server's, field by field."""
     for device in world.devices:
-        rows = rows_of(device)
+        forgotten = {
+            k: v for k, v in world.ledger.forgotten.items() if k not in world.ledger.mirror
+        }
+        rows = {key: row for key, row in rows_of(device).items() if row != forgotten.get(key)}
         if rows != world.ledger.mirror:
             wrong = [
                 k for k in rows | world.ledger.mirror if rows.get(k) != world.ledger.mirror.get(k)
@@ -120,5 +175,3 @@ def check_converged(world: World) -> None:
         for entry in entries_of(device):
             if entry.state in HOLDING and entry.error is None and entry.verdict != "conflict":
                 world.fail(11, f"{entry.id} is {entry.state} and does not say why")
-        for tab in list(device.tabs):
-            check_view(world, tab)

@@ -1,4 +1,4 @@
-"""The real server's code in front of a database that is not synced to disk, with a ledger.
+"""The real server's code in front of a database in memory, with a ledger.
 
 The ledger records every effect as the server's code makes it, keeps it when the transaction
 commits, and drops it when it is undone. Kills are modelled as an undone transaction, or as a lost
@@ -7,27 +7,27 @@ answer after the commit.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 
-from app.core.actions import Registry
-from app.errors import InvalidInput
 from app.ports import HttpResponse
-from app.protocol import Action, Result, Row, SyncRequest, SyncResponse
+from app.protocol import MAX_PULL_ROWS, Action, Row, SyncRequest, SyncResponse
 from server import apply
 from server import exchange as server_exchange
-from server.database import Database
+from server.compaction import compact
+from server.history import begin_epoch, read_epoch
 from server.identity import LOCAL
-from server.migrations import migrate
-from server.problems import RequestRefused
-from server.records import StoredRow
-from server.sync import parse_request
+from server.records import Judged, StoredRow
 from tests.fakes import error_answer, json_answer
+from tests.loopback import answer_body
+from tests.simulation.database import database
+
+if TYPE_CHECKING:
+    from tests.simulation.ledger import Snapshot
+    from tests.simulation.world import World
 
 ItemKey = tuple[str, str]
 
@@ -55,93 +55,70 @@ _recording: list[list[Effect]] = []
 _write = apply._Batch._write
 
 
-def _spy(self: Any, action: Action, row: Any, data: Any) -> Result:
-    result = _write(self, action, row, data)
+def _spy(self: Any, action: Action, row: Any, data: Any) -> Judged:
+    judged = _write(self, action, row, data)
     if _recording:
-        _recording[-1].append(Effect(self._author.client_id, action, row, result.row))
-    return result
+        _recording[-1].append(Effect(self._author.client_id, action, row, judged.result().row))
+    return judged
 
 
 apply._Batch._write = _spy  # type: ignore[method-assign]
 
 
-class Storage:
-    """One database for all schedules of a process; emptied before each."""
-
-    def __init__(self) -> None:
-        fast = Path("/dev/shm")
-        self._folder = tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else None)
-        self.database = Database(f"sqlite:///{self._folder.name}/server.db")
-        event.listen(
-            self.database.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous = OFF")
-        )
-        migrate(self.database)
-
-    def clear(self) -> None:
-        """Forget everything."""
-
-        def job(connection: Any) -> None:
-            for table in ("receipts", "rows", "clients", "spaces"):
-                connection.execute(text(f"DELETE FROM {table}"))
-
-        self.database.write(job)
-
-
-_storage: list[Storage] = []
-
-
-def storage() -> Storage:
-    """Return this process's database."""
-    if not _storage:
-        _storage.append(Storage())
-    return _storage[0]
-
-
 class SimServer:
-    """Answers requests as the server does; `committed` hears of the effects of each commit."""
+    """Answers requests as the server does; the world's ledger hears of the effects of each commit.
 
-    def __init__(self, registry: Registry, now: Callable[[], int]) -> None:
-        self._registry = registry
-        self._now = now
-        self._database = storage().database
-        storage().clear()
+    `skew` is how far its clock is off, in milliseconds; `most`, how many actions a request may
+    hold, where something in between has a limit of its own.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._database = database()
+        self._database.clear()
+        self._page = world.rng.choice((3, MAX_PULL_ROWS, MAX_PULL_ROWS))
+        self._backup: tuple[Connection, Snapshot] | None = None
         self.poison = True
-        self.committed: Callable[[list[Effect]], None] = lambda _: None
-        self.verdicts: Callable[[Result], None] = lambda _: None
-        self.crashed: Callable[[Exception], None] = lambda _: None
+        self.skew = 0
+        self.most: int | None = None
+        self.restored = 0
+        self.epoch = self._database.read(read_epoch)
 
     def __call__(
         self, method: str, url: str, body: str | None, kill_before_commit: bool = False
     ) -> HttpResponse:
         if url.endswith("/health"):
             return json_answer(200, {"status": "ok"})
-        try:
-            asked = parse_request((body or "").encode())
-        except RequestRefused as error:
-            return error_answer(error.status, error.code, error.fields)
-        except InvalidInput as error:
-            return error_answer(422, "invalid", error.fields)
+        return answer_body(body, lambda asked: self._consider(asked, kill_before_commit))
+
+    def _consider(self, asked: SyncRequest, kill: bool) -> SyncResponse | HttpResponse:
+        """Answer, unless what is asked is too much for it, or makes it fail."""
+        if self.most is not None and len(asked.actions) > self.most:
+            self._world.coverage["error_413", "push"] += 1
+            return error_answer(413, "too_many")
         if self.poison and any(
             (action.data or {}).get("b") == "poison" for action in asked.actions
         ):
             return error_answer(500, "internal")
         try:
-            response = self._answer(asked, kill_before_commit)
+            return self._answer(asked, kill)
         except Killed:
             raise
         except Exception as error:
-            self.crashed(error)
+            self._world.fail(0, f"the server raised {error!r}")
             return error_answer(500, "internal")
-        headers = {"content-type": "application/json"}
-        return HttpResponse(200, response.model_dump_json(), headers)
+
+    def _now(self) -> int:
+        return (self._world.clock.time + self.skew) * 1000
 
     def _answer(self, asked: SyncRequest, kill: bool) -> SyncResponse:
+        asked = asked.model_copy(update={"limit": self._page})
         effects: list[Effect] = []
         _recording.append(effects)
 
         def job(connection: Any) -> SyncResponse:
-            now = self._now() * 1000
-            response = server_exchange.answer(connection, LOCAL, self._registry, asked, now)
+            registry = self._world.registry
+            response = server_exchange.answer(connection, LOCAL, registry, asked, self._now())
             if kill:
                 raise Killed
             return response
@@ -150,10 +127,37 @@ class SimServer:
             response = (self._database.write if asked.actions else self._database.read)(job)
         finally:
             _recording.pop()
+        coverage = self._world.coverage
         for result in response.results:
-            self.verdicts(result)
-        self.committed(effects)
+            coverage["verdict", result.verdict] += 1
+        coverage[
+            "pulled", "reset" if response.reset else "more" if response.has_more else "all"
+        ] += 1
+        self._world.ledger.commit(effects)
         return response
+
+    def back_up(self) -> None:
+        """Copy the database as it is now."""
+        self._backup = self._database.copy(), self._world.ledger.snapshot()
+
+    def restore(self) -> bool:
+        """Put the last copy back, if there is one, with a new epoch (docs/operations.md)."""
+        if self._backup is None:
+            return False
+        copy, snapshot = self._backup
+        self._database.put_back(copy)
+        self.epoch = self._database.write(begin_epoch)
+        self.restored += 1
+        (newest,) = self.query("SELECT coalesce(max(version), 0) FROM spaces")[0]
+        self._world.ledger.put_back(snapshot, newest)
+        return True
+
+    def compact(self) -> int:
+        """Forget the tombstones, all of them; returns how many there were."""
+        forgotten = compact(self._database, 0, self._now())
+        kept = {(name, item) for name, item in self.query("SELECT collection, item_id FROM rows")}
+        self._world.ledger.forget(kept)
+        return forgotten
 
     def query(self, statement: str) -> list[Any]:
         """Return what a query finds."""

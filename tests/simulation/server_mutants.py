@@ -7,29 +7,29 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from server import apply, push, storage
-from server.database import Database
-from server.tables import receipts
-
-Patch = pytest.MonkeyPatch
+from server.statements import Statement
+from tests.simulation.database import SimDatabase
+from tests.simulation.patching import Patch
 
 
 def no_dedupe(patch: Patch) -> None:
     """The server does not know what it has done before."""
     patch.setattr(apply._Batch, "_known", lambda *_: None)
-    patch.setattr(storage, "_ADD_RECEIPTS", insert(receipts).prefix_with("OR REPLACE"))
+    again = storage._ADD_RECEIPTS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO")
+    patch.setattr(storage, "_ADD_RECEIPTS", Statement(again))
 
 
 def acknowledge_before_commit(patch: Patch) -> None:
     """Now and then the server answers, and then its transaction is undone."""
-    write, calls = Database.write, itertools.count(1)
+    write, calls = SimDatabase.write, itertools.count(1)
 
     class Undone(Exception):
         pass
 
-    def hasty(self: Database, job: Callable[[Any], Any]) -> Any:
+    def hasty(self: SimDatabase, job: Callable[[Any], Any]) -> Any:
         if next(calls) % 5:
             return write(self, job)
         kept: list[Any] = []
@@ -42,7 +42,7 @@ def acknowledge_before_commit(patch: Patch) -> None:
             write(self, undone)
         return kept[0]
 
-    patch.setattr(Database, "write", hasty)
+    patch.setattr(SimDatabase, "write", hasty)
 
 
 def last_writer_wins(patch: Patch) -> None:

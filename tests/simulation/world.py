@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Callable
 
-from app.protocol import Result
 from tests.simulation import quiet
-from tests.simulation.checks import Ledger, Watch, check_held, entries_of
+from tests.simulation.checks import Watch, check_held, entries_of
 from tests.simulation.clock import SimClock
 from tests.simulation.coverage import NETWORK, Coverage
-from tests.simulation.device import Device, task_factory
+from tests.simulation.device import Device
+from tests.simulation.ledger import Ledger
+from tests.simulation.loop import SimLoop
 from tests.simulation.notes import own_registry
 from tests.simulation.person import Person
 from tests.simulation.server import SimServer
-
-STEPS = {
-    "act": 40,
-    "time": 40,
-    "crash": 6,
-    "arm": 6,
-    "open": 8,
-    "abort": 4,
-    "jump": 2,
-    "cut": 3,
-    "mend": 4,
-    "script": 5,
-    "online": 4,
-}
-"""Kinds of steps, and how often each is chosen."""
-
-PUSHES = ("drop_answer", "kill_after_commit", "error_500", "delay_answer", "")
-"""What a script of faults lets happen to the next pushes of a device, one after the other."""
+from tests.simulation.steps import Steps
+from tests.simulation.tab import die_with_their_tab, owner_of
 
 DRAINED_WITHIN = 5_400.0
 """Seconds within which everything drains once the faults have stopped: an hour that
 an action may be put off, the longest backoff, and one round more."""
 
+TROUBLED_WITHIN = 1_000.0
+"""Seconds within which all say again that all is well: a queue that was held is tried after 900."""
+
 
 class Violation(AssertionError):
-    """An invariant is broken; the message says how to replay it."""
+    """An invariant is broken."""
 
 
 class _Defects(logging.Handler):
@@ -59,11 +47,15 @@ class _Defects(logging.Handler):
 class World:
     """Everything of one schedule; `fail` notes a broken invariant by its number."""
 
-    def __init__(self, seed: int, steps: int = 100) -> None:
+    def __init__(self, loop: SimLoop, seed: int, length: int = 100) -> None:
         self.seed = seed
-        self.steps = steps
+        self.length = length
         self.rng = random.Random(seed)
-        self.clock = SimClock()
+        self.loop = loop
+        loop.task_made = die_with_their_tab
+        loop.owner_of = owner_of
+        loop.failed = lambda context: self.fail(0, f"{context['message']}: {context}")
+        self.clock = SimClock(loop)
         self.registry = own_registry()
         self.coverage: Coverage = Counter()
         self.broken: list[str] = []
@@ -72,17 +64,16 @@ class World:
         self.fault_rate = self.rng.choice((0.0, 0.1, 0.3, 0.5))
         self.faults = self.rng.sample(NETWORK, self.rng.randint(1, len(NETWORK)))
         self.ledger = Ledger(self)
-        self.server = SimServer(self.registry, lambda: self.clock.time)
-        self.server.committed = self.ledger.commit
-        self.server.verdicts = self._verdict
-        self.server.crashed = lambda error: self.fail(0, f"the server raised {error!r}")
+        self.losing = self.rng.choice((0.0, 0.0, 0.1, 0.5))
+        self.losing_followers = self.rng.random() < 0.4
+        self.server = SimServer(self)
         self.devices = [Device(self, n) for n in range(self.rng.randint(2, 5))]
         self.watches = {device.number: Watch(self, device) for device in self.devices}
         self.taps: dict[int, list[int]] = {device.number: [] for device in self.devices}
         for device in self.devices:
-            device.store.watch = self.watches[device.number]
-            device.store.aborting = lambda d=device: self._aborting(d)
+            device.take_storage()
         self.person = Person(self)
+        self.steps = Steps(self)
 
     def fail(self, invariant: int, message: str) -> None:
         """Note that an invariant is broken."""
@@ -98,15 +89,8 @@ class World:
             return None
         return self.rng.choice(self.faults)
 
-    def _verdict(self, result: Result) -> None:
-        self.coverage["verdict", result.verdict] += 1
-
-    def _aborting(self, device: Device) -> None:
-        self.coverage["store_abort", device.deciding] += 1
-
-    async def run(self) -> None:
+    def run(self) -> None:
         """Take the steps, heal, and check; raises `Violation`."""
-        asyncio.get_running_loop().set_task_factory(task_factory)
         log = logging.getLogger("app")
         handler, propagate, log.propagate = _Defects(self), log.propagate, False
         log.addHandler(handler)
@@ -114,125 +98,97 @@ class World:
             for device in self.devices:
                 for _ in range(self.rng.randint(1, 3)):
                     device.open()
-            await self.clock.settle()
-            for step in range(1, self.steps + 1):
+            self.clock.settle()
+            for step in range(1, self.length + 1):
                 self.step = step
-                await self._step()
-                await self._check()
-            await self._heal()
+                self.steps.take()
+                self._check()
+            self._heal()
         finally:
             log.removeHandler(handler)
             log.propagate = propagate
             for device in self.devices:
                 for tab in list(device.tabs):
                     tab.crash(kind="end")
-            await self.clock.settle()
+            self.clock.settle()
 
-    async def _step(self) -> None:
-        kind = self.rng.choices(list(STEPS), list(STEPS.values()))[0]
-        device = self.rng.choice(self.devices)
-        rng = self.rng
-        if kind == "act":
-            self.person.act(device)
-        elif kind == "time":
-            await self.clock.advance(rng.choice((0.05, 0.2, 1.0, 5.0, 40.0)) * rng.random())
-        elif kind == "crash":
-            self.person.act(device)
-            for _ in range(rng.randint(0, 12)):
-                await asyncio.sleep(0)
-            self._crash(device)
-        elif kind == "arm":
-            name = rng.choice(("enqueue", "claim", "settle", "requeue"))
-            device.armed = (name, rng.choice(("crash_tab", "crash_device")), rng.randint(0, 3))
-        elif kind == "open":
-            if len(device.tabs) < 3:
-                device.open()
-        elif kind == "abort":
-            device.store.abort_in = rng.randint(1, 5)
-        elif kind == "jump":
-            device.clock.skew += round(rng.uniform(-5, 5) * 3_600_000)
-            self.coverage["clock_jump", device.phase] += 1
-        elif kind == "cut":
-            way = rng.choice(("out", "in"))
-            device.link.cut.add(way)
-            self.coverage[f"cut_{way}", device.phase] += 1
-        elif kind == "script":
-            device.link.script = rng.choices(PUSHES, k=3)
-            self.person.act(device)
-            await self.clock.advance(rng.random())
-            self.person.act(rng.choice(self.devices))
-        elif kind == "mend":
-            device.link.cut.clear()
-        elif device.tabs and (client := rng.choice(device.tabs).client):
-            self.taps[device.number].append(self.clock.time)
-            client.wake(urgent=True)
-
-    def _crash(self, device: Device) -> None:
-        if not device.tabs:
-            return
-        if self.rng.random() < 0.4:
-            device.crash()
-        else:
-            self.rng.choice(device.tabs).crash()
-
-    async def _check(self) -> None:
-        await self.clock.settle()
+    def _check(self) -> None:
+        self.clock.settle()
         device = self.rng.choice(self.devices)
         quiet.check_requests(self, device)
+        quiet.note_status(self, device)
         check_held(self, device)
         if device.unsure and self.rng.random() < 0.3:
-            await self._look_again(device)
+            self._look_again(device)
         if device.tabs and not device.unsure:
             quiet.check_view(self, self.rng.choice(device.tabs))
         self._raise()
 
-    async def _look_again(self, device: Device) -> None:
+    def _look_again(self, device: Device) -> None:
         """A tab that died may not have said what it changed: the others read it again."""
         device.unsure = False
         for tab in device.tabs:
-            for view in tab.views:
+            for view in [] if tab.frozen else tab.views:
                 tab.spawn(view.load(1000))
-        await self.clock.settle()
+        self.clock.settle()
 
-    async def _heal(self) -> None:
+    def _heal(self) -> None:
         """Faults stop: everything drains by itself, and what is tapped then goes at once."""
         self.faulty = self.server.poison = False
+        self.server.most = None
         for device in self.devices:
             device.link.cut.clear()
             device.link.script = []
             device.store.abort_in = 0
             device.armed = None
+            for tab in device.tabs:
+                tab.thaw()
+            if self.rng.random() < 0.8:
+                device.sign_in()
+            device.link.gate = None
             if not device.tabs:
                 device.open()
-        healed = self.clock.time
-        while reason := quiet.unfinished(self):
-            await self.clock.advance(10)
-            self._raise()
-            if self.clock.time - healed > DRAINED_WITHIN * 1000:
-                self.fail(11, f"{DRAINED_WITHIN:.0f} s after the faults stopped: {reason}")
-                break
-        self._raise()
-        await self._tap()
+        self._wait(DRAINED_WITHIN, lambda: quiet.unfinished(self))
+        self._tap()
+        for device in self.devices:
+            # What a tab said last is never made up for, unless it leads: its status goes round.
+            if device.unheard:
+                self._look_again(device)
+        self._wait(70, lambda: quiet.misshown(self))
+        quiet.check_heard(self)
         quiet.check_saved(self)
         quiet.check_server(self)
         quiet.check_converged(self)
         self._raise()
 
-    async def _tap(self) -> None:
+    def _tap(self) -> None:
         """Once all is quiet, a new action of each device goes within seconds."""
-        await self.clock.advance(130)
+        self._wait(TROUBLED_WITHIN, lambda: quiet.troubled(self))
         for device in self.devices:
             self.person.send_message(self.rng.choice(device.tabs))
-        await self.clock.advance(5)
+        self.clock.advance(5)
         for device in self.devices:
             for entry in entries_of(device):
                 if entry.collection == "messages" and entry.state in ("pending", "in_flight"):
                     self.fail(11, f"device {device.number}: a tap was not sent within 5 s")
-        await self.clock.advance(70)
-        if reason := quiet.unfinished(self):
-            self.fail(11, f"after a tap with no faults: {reason}")
+        self._wait(70, lambda: quiet.unfinished(self))
+
+    def _wait(self, most: float, reason: Callable[[], str]) -> None:
+        """Let time pass while there is a reason, at most so many seconds."""
+        begun = self.clock.time
+        while why := reason():
+            if self.clock.time - begun >= most * 1000:
+                self.fail(11, f"{most:.0f} s after the faults stopped: {why}")
+            self._raise()
+            self.clock.advance(10)
+        self._raise()
 
     def _raise(self) -> None:
         if self.broken:
-            replay = f"python -m tests.simulation --seed {self.seed} --steps {self.steps}"
-            raise Violation(f"seed {self.seed}, step {self.step}: {self.broken[0]}\n  {replay}")
+            raise Violation(self.broken[0])
+
+    def report(self, error: Exception) -> str:
+        """Return what broke, where, and how to replay it."""
+        what = str(error) if isinstance(error, Violation) else repr(error)
+        replay = f"python -m tests.simulation --seed {self.seed} --steps {self.length}"
+        return f"seed {self.seed}, step {self.step}: {what}\n  replay: {replay}"

@@ -1,0 +1,114 @@
+"""The server's side of the invariants: what it has done, and whether it was allowed to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.protocol import Row
+from tests.simulation.checks import entries_of
+from tests.simulation.server import Effect, ItemKey
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a backup of the server knows."""
+
+    effects: dict[str, Effect]
+    mirror: dict[ItemKey, Row]
+    writes: dict[ItemKey, list[tuple[int, str]]]
+    last: dict[tuple[str, ItemKey], int]
+
+
+class Ledger:
+    """What the server has done, and whether it was allowed to."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.effects: dict[str, Effect] = {}
+        self.mirror: dict[ItemKey, Row] = {}
+        self.writes: dict[ItemKey, list[tuple[int, str]]] = {}
+        self.last: dict[tuple[str, ItemKey], int] = {}
+        self.done: set[tuple[str, int]] = set()
+        self.newest = 0
+        self.undone: set[str] = set()
+        self.forgotten: dict[ItemKey, Row] = {}
+        self._updated_at = 0
+
+    def snapshot(self) -> Snapshot:
+        """Return what a backup made now would know."""
+        writes = {key: list(written) for key, written in self.writes.items()}
+        return Snapshot(dict(self.effects), dict(self.mirror), writes, dict(self.last))
+
+    def put_back(self, snapshot: Snapshot, newest: int) -> None:
+        """Know what the backup knows: what came later never was."""
+        self.undone |= self.effects.keys() - snapshot.effects.keys()
+        self.effects, self.mirror = dict(snapshot.effects), dict(snapshot.mirror)
+        self.writes = {key: list(written) for key, written in snapshot.writes.items()}
+        self.last, self.newest = dict(snapshot.last), newest
+        self._updated_at = max((row.updated_at for row in self.mirror.values()), default=0)
+
+    def forget(self, kept: set[ItemKey]) -> None:
+        """Take it that only these items are known any more; the others must be tombstones."""
+        for key in self.mirror.keys() - kept:
+            row = self.forgotten[key] = self.mirror.pop(key)
+            self.writes.pop(key, None)
+            if not row.deleted:
+                self._world.fail(4, f"compaction took {key}, which was not deleted")
+
+    def commit(self, effects: list[Effect]) -> None:
+        """Take in the effects of one transaction."""
+        for effect in effects:
+            action, fail = effect.action, self._world.fail
+            if action.id in self.effects:
+                fail(1, f"{action.type} {action.id} took effect twice")
+            place = (effect.client_id, effect.key)
+            late = self.last.get(place, 0) >= action.seq
+            if late and action.id not in self.undone and not self._world.is_discarded(action.id):
+                fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
+            self.last[place] = max(action.seq, self.last.get(place, 0))
+            for seq in action.depends_on:
+                if (effect.client_id, seq) not in self.done:
+                    fail(3, f"{action.id} took effect before seq {seq}, which it depends on")
+            self.done.add((effect.client_id, action.seq))
+            self._check_base(effect)
+            self.effects[action.id] = effect
+            if effect.row is not None and effect.row != self.mirror.get(effect.key):
+                self._wrote(effect, effect.row)
+        for effect in effects:
+            self._check_overtaking(effect)
+
+    def has_done(self, action_id: str) -> bool:
+        """Tell whether an action took effect, even if a restored backup does not know of it."""
+        return action_id in self.effects or action_id in self.undone
+
+    def _wrote(self, effect: Effect, row: Row) -> None:
+        if row.version <= self.newest:
+            self._world.fail(6, f"the server gave version {row.version} after {self.newest}")
+        if row.updated_at <= self._updated_at:
+            self._world.fail(6, f"version {row.version} is older than the version before it")
+        self.newest, self._updated_at = max(self.newest, row.version), row.updated_at
+        self.mirror[effect.key] = row
+        self.writes.setdefault(effect.key, []).append((row.version, effect.client_id))
+
+    def _check_base(self, effect: Effect) -> None:
+        action = effect.action
+        if action.type not in ("update", "delete") or effect.before is None:
+            return
+        if effect.before.data is None and action.type == "delete":
+            return
+        since = self.writes.get(effect.key, [])
+        base = action.base_version or 0
+        if any(version > base and client != effect.client_id for version, client in since):
+            self._world.fail(7, f"{action.type} {action.id} overwrote what its maker never saw")
+
+    def _check_overtaking(self, effect: Effect) -> None:
+        for device in self._world.devices:
+            if device.client_id() != effect.client_id:
+                continue
+            for entry in entries_of(device, effect.key):
+                if entry.seq < effect.action.seq and entry.id not in self.effects:
+                    self._world.fail(3, f"{effect.action.id} overtook {entry.id} ({entry.state})")
