@@ -1,7 +1,7 @@
 # What there is to do here; `make` alone lists it. Only CPython 3.11+ is taken for granted
 # (and npm, or else a Node from the Python package index): each verb sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check soak bench build runtime chromium clean
+.PHONY: help setup run test check soak chaos bench build runtime chromium postgres clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,7 +15,7 @@ ARGS ?=
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(DEV) $(PYODIDE) runtime ## Make .venv, install what is pinned, build the browser runtime
+setup: $(DEV) $(PYODIDE) runtime postgres ## Make .venv, install what is pinned, build the browser runtime
 
 run: runtime ## Serve Driftline on http://127.0.0.1:8000
 	@exec $(PY) serve.py
@@ -31,8 +31,11 @@ check: $(DEV) ## Check format, lint and types
 soak: $(DEV) ## Run the simulation for long (ARGS="--schedules 3000 --seed 1")
 	@$(PY) -m tests.simulation $(or $(ARGS),--schedules 3000)
 
-bench: setup chromium ## Print the benchmarks
-	@$(PY) -m bench
+chaos: $(DEV) postgres ## Kill servers and PostgreSQL under load (ARGS="--kills 100 --crashes 10")
+	@$(PY) -m tests.server.chaos $(ARGS)
+
+bench: setup chromium postgres ## Print the benchmarks (ARGS="server --seconds 10")
+	@$(PY) -m bench $(ARGS)
 
 build: runtime ## Write the static site to dist/
 	@$(PY) serve.py build
@@ -42,6 +45,9 @@ runtime: | $(RUN) ## Build runtime/dist, what the page loads of others' work
 
 chromium: $(DEV)
 	@$(PY) -m scripts.chromium
+
+postgres: $(DEV)
+	@$(PY) -m scripts.postgres
 
 clean: ## Delete everything that was made, but no data
 	@rm -rf $(VENV) node_modules runtime/dist runtime/.cache dist test-results

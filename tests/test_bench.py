@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from email.message import Message
 from pathlib import Path
@@ -61,8 +62,8 @@ def measured_as(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Replace the benchmarks by one that misses its bound; gives the rounds asked for."""
     asked: list[int] = []
 
-    def benchmark(rounds: int) -> Report:
-        asked.append(rounds)
+    def benchmark(options: argparse.Namespace) -> Report:
+        asked.append(options.rounds)
         return Report("boot", "stock", [comparison(0.1)])
 
     monkeypatch.setattr(command_line, "BENCHMARKS", {"boot": benchmark})
@@ -85,7 +86,10 @@ def test_every_figure_can_be_had_as_json(measured_as: list[int], tmp_path: Path)
     assert found["comparisons"][0]["is_over"] is True
 
 
-@pytest.mark.parametrize("arguments", [["unheard-of"], ["--rounds", "0"], ["--rounds", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["unheard-of"], ["--rounds", "0"], ["--rounds", "x"], ["--parts", "x"], ["--databases", ""]],
+)
 def test_a_command_that_makes_no_sense_is_refused(
     arguments: list[str], measured_as: list[int]
 ) -> None:

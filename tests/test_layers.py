@@ -210,3 +210,13 @@ def test_a_violation_is_found(module: str, source: str) -> None:
 )
 def test_what_is_allowed_is_not_found(module: str, source: str) -> None:
     assert violations(module, source) == []
+
+
+def test_rest_is_imported_by_nothing_that_every_page_loads() -> None:
+    """Not at the top of a module: a page that talks to our server does without it."""
+    for name, path in modules().items():
+        if name.startswith("app.") and not name.startswith("app.sync.rest"):
+            top = ast.Module(ast.parse(path.read_text()).body, [])
+            top.body = [node for node in top.body if isinstance(node, ast.Import | ast.ImportFrom)]
+            found = [it for it in imports(top) if it.startswith("app.sync.rest")]
+            assert not found, name

@@ -29,6 +29,7 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwr
 from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.chrome import Profile, launch_options
+from tests.browser.faulty import FaultyServer
 from tests.browser.page import App
 from tests.browser.servers import ROOT, Server
 from tests.browser.watch import Watch, origin_of
@@ -95,6 +96,15 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 def server(tmp_path: Path) -> Iterator[Server]:
     """Start a server with an empty database, for one test."""
     running = Server(tmp_path)
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[FaultyServer]:
+    """Start a server that spoils requests when told, for one test."""
+    running = FaultyServer(tmp_path)
     running.start()
     yield running
     running.close()

@@ -55,6 +55,9 @@ left = await client.queue.pending()
 document.getElementById("result").textContent = json.dumps([patched_at_start, len(left)])
 </script>"""
 
+# A worker that is there already would answer every navigation with the app.
+FORGET_WORKER = "navigator.serviceWorker.ready.then(registration => registration.unregister())"
+
 
 def test_handler_with_plain_urllib_runs_and_settles(server: Server, open_app: OpenApp) -> None:
     def serve(route: Route) -> None:
@@ -71,6 +74,7 @@ def test_handler_with_plain_urllib_runs_and_settles(server: Server, open_app: Op
         route.fulfill(body=body, content_type=content_type)
 
     app = open_app(server)
+    app.page.evaluate(FORGET_WORKER)
     app.page.close()
     page = app.context.new_page()
     page.route("**/repo/**", serve)

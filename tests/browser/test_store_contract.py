@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.servers import ROOT
-from tests.contracts.store import ALL
+from tests.contracts.store import ALL, UPGRADING
 
 ORIGIN = "http://localhost:1"
 PAGE = """<!doctype html><meta charset="utf-8"><title>Store contract</title>
@@ -21,9 +21,19 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Store contract</title>
 import json, traceback
 from js import document
 from app.browser.idb import IndexedDBStore
-from tests.contracts.store import ALL
+from tests.contracts.store import ALL, UPGRADING
 
 outcomes = {}
+for case in UPGRADING:
+    async def open_with(upgrades, name=case.__name__):
+        store = IndexedDBStore(name, upgrades)
+        await store.open()
+        return store
+    try:
+        await case(open_with)
+        outcomes[case.__name__] = "passed"
+    except BaseException:
+        outcomes[case.__name__] = traceback.format_exc()
 for case in ALL:
     async def reopen(name=case.__name__):
         store = IndexedDBStore(name)
@@ -77,7 +87,7 @@ def outcomes(contract_page: Page) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", [case.__name__ for case in ALL])
+@pytest.mark.parametrize("name", [case.__name__ for case in [*ALL, *UPGRADING]])
 def test_indexeddb_store(outcomes: dict[str, str], name: str) -> None:
     assert outcomes[name] == "passed", outcomes[name]
 

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import json
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,8 +58,10 @@ class Loopback:
         self._clock = clock
         self._ask("open")
 
-    def __call__(self, method: str, url: str, body: str | None) -> HttpResponse:
-        return HttpResponse(*self._ask("call", method, url, body))
+    def __call__(
+        self, method: str, url: str, body: str | None, headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        return HttpResponse(*self._ask("call", method, url, body, dict(headers or {})))
 
     def texts(self) -> list[str]:
         return list(self._ask("texts"))
@@ -73,7 +75,7 @@ class Loopback:
     def close(self) -> None:
         self._ask("close")
 
-    def _ask(self, verb: str, *arguments: str | None) -> Any:
+    def _ask(self, verb: str, *arguments: str | dict[str, str] | None) -> Any:
         return json.loads(askServer(json.dumps([self._clock.now(), verb, arguments])))
 
 
