@@ -55,6 +55,8 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its metrics and logs are those of `server/metrics.py` and `server/guards.py`.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
     # Replacing the method is how FastAPI lets the document be extended.

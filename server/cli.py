@@ -14,9 +14,10 @@ from server.build import write_site
 from server.compaction import DEFAULT_DAYS, compact, forget_answers
 from server.database import Database
 from server.history import begin_epoch
+from server.logs import set_up_logging
 from server.migrations import migrate
 from server.precache import with_manifest
-from server.run import MakeApp, listen, serve, set_up_logging
+from server.run import MakeApp, listen, serve
 from server.services import wall_clock
 from server.settings import Settings, whole_number
 from server.site import collect_site

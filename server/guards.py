@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Container
+from itertools import count
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -66,11 +67,14 @@ class RequestLog:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        # The system's random numbers cost a call of the system, and for an id this is as good.
+        start = secrets.token_hex(4)
+        self._ids = (f"{start}{number:08x}" for number in count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = secrets.token_hex(8)
+        request_id = next(self._ids)
         status = 0
         began = time.perf_counter()
 

@@ -32,8 +32,7 @@ class Metrics:
         self._verdicts = Counter(
             "driftline_verdicts", "Verdicts on actions.", ["verdict"], registry=self._registry
         )
-        for verdict in get_args(Verdict):
-            self._verdicts.labels(verdict)
+        self._of = {verdict: self._verdicts.labels(verdict) for verdict in get_args(Verdict)}
         self._requests = Histogram(
             "driftline_request_seconds",
             "Time until the answer to a request begins.",
@@ -54,7 +53,7 @@ class Metrics:
     def judged(self, verdicts: Iterable[Verdict]) -> None:
         """Count verdicts that were given."""
         for verdict, count in collections.Counter(verdicts).items():
-            self._verdicts.labels(verdict).inc(count)
+            self._of[verdict].inc(count)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request by its route and the class of its status, such as `2xx`."""

@@ -89,6 +89,19 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         only="postgresql",
     ),
+    # By the statement that gives out a version, for one more would be one more round trip.
+    Migration(
+        "0004_pokes",
+        (
+            """CREATE FUNCTION poke() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM pg_notify('driftline_pokes', NEW.version || ' ' || NEW.space_id);
+                RETURN NULL;
+            END $$""",
+            """CREATE TRIGGER poke AFTER UPDATE OF version ON spaces
+            FOR EACH ROW EXECUTE FUNCTION poke()""",
+        ),
+        only="postgresql",
+    ),
 )
 
 

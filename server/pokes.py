@@ -17,8 +17,6 @@ from contextlib import (
 )
 from typing import Protocol
 
-from sqlalchemy import Connection
-
 
 class Subscription:
     """One listener's mailbox: it holds the newest version that was published.
@@ -56,13 +54,11 @@ class Subscription:
 class Pokes(Protocol):
     """Carries pokes from those who commit to those who listen, within a space.
 
-    A version is announced in the transaction that gives it out, and published once that has
-    committed. A server is within `listening` from its start to its end.
+    A version is published once it is committed. A server is within `listening` from its start to
+    its end.
     """
 
     def listening(self) -> AbstractAsyncContextManager[None]: ...
-
-    def announce(self, connection: Connection, space_id: str, version: int) -> None: ...
 
     def publish(self, space_id: str, version: int) -> None: ...
 
@@ -82,9 +78,6 @@ class LocalPokes:
     async def listening(self) -> AsyncIterator[None]:
         """Do nothing: who commits is here."""
         yield
-
-    def announce(self, connection: Connection, space_id: str, version: int) -> None:
-        """Do nothing: who listens is here."""
 
     def publish(self, space_id: str, version: int) -> None:
         """Poke every listener of a space."""

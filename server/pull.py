@@ -112,7 +112,7 @@ class _Reader:
         if has_more:
             del found[-1]
             cursor = encode_cursor(self._history.epoch, found[-1].version, position.start.since)
-            unread = self._count_unread(position)
+            unread = self._count_unread(position, recent)
         else:
             cursor = encode_cursor(self._history.epoch, self._history.newest)
             unread = sum(_is_unread(row, position.client_id) for row in found)
@@ -125,7 +125,11 @@ class _Reader:
         values = {**self._here, "after": after, "newest": newest, "most": most}
         return [StoredRow._make(row) for row in _ROWS.run(self._connection, values)]
 
-    def _count_unread(self, position: Position) -> int:
+    def _count_unread(self, position: Position, recent: _Recent) -> int:
+        if position.after >= recent.after:
+            start = bisect_right(recent.versions, position.after)
+            end = bisect_right(recent.versions, position.after + MOST_UNREAD)
+            return sum(_is_unread(row, position.client_id) for row in recent.rows[start:end])
         span = {"after": position.after, "until": position.after + MOST_UNREAD}
         by_others = {"messages": MESSAGES, "client": position.client_id}
         ((count,),) = _UNREAD.run(self._connection, {**self._here, **span, **by_others})

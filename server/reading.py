@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.writing import OneWrite
 
 MOST_BESIDE_BODY = 64 * 1024
 
@@ -15,6 +19,10 @@ class BoundedHttp(HttpToolsProtocol):
     """
 
     _beside_body = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a new connection, on which an answer is written in one piece."""
+        super().connection_made(OneWrite(transport, self.loop))  # type: ignore[arg-type] # it stands for one
 
     def data_received(self, data: bytes) -> None:
         """Take in what came, and hang up on a request that is too long."""

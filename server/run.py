@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -95,13 +94,6 @@ def url_of(listener: socket.socket, host: str) -> str:
     port = listener.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-
-
-def set_up_logging(level: str) -> None:
-    """Log to standard error, one line an event."""
-    pattern = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    logging.basicConfig(level=level.upper(), format=pattern, stream=sys.stderr)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def serve(make_app: MakeApp, listener: socket.socket, settings: Settings) -> None:

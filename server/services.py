@@ -47,7 +47,7 @@ class Services:
         self.pokes: Pokes = _pokes(database)
         self.streams = streams
         self.metrics = Metrics(streams)
-        self._writer: Writer[Exchange, Answer] = Writer(database, self._carry_out)
+        self._writer: Writer[Exchange, Answer] = Writer(database, self._answer)
         self._landing = Landing()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
@@ -65,10 +65,7 @@ class Services:
     async def read(self, exchange: Exchange) -> Answer:
         """Answer an exchange that only pulls, off the event loop."""
 
-        def job(connection: Connection) -> Answer:
-            return self._answer(connection, [exchange])[0]
-
-        return await self.query(job)
+        return await self.query(lambda connection: self._answer(connection, [exchange])[0])
 
     async def history(self, identity: Identity) -> History:
         """Return the epoch, and how far the identity's space has come."""
@@ -77,18 +74,6 @@ class Services:
     async def query(self, job: Job[T]) -> T:
         """Run `job` in a read transaction, off the event loop."""
         return await self._landing.result(self._readers.submit(self.database.read, job))
-
-    def _carry_out(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[Answer]:
-        """Answer exchanges that push, and announce what they changed."""
-        answers = self._answer(connection, exchanges)
-        changed: dict[str, int] = {}
-        for exchange, answered in zip(exchanges, answers, strict=True):
-            space_id = exchange.identity.space_id
-            changed[space_id] = max(changed.get(space_id, 0), answered.changed_to)
-        for space_id, version in changed.items():
-            if version:
-                self.pokes.announce(connection, space_id, version)
-        return answers
 
     def _answer(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[Answer]:
         return answer_all(connection, self.registry, exchanges)

@@ -1,8 +1,8 @@
 """Pokes among the servers of one PostgreSQL, by its LISTEN and NOTIFY.
 
-A version is notified in the transaction that gives it out, so that others hear of it when it is
-committed and not before. While the connection that listens is down nothing is heard; once it is
-back, every listener is told how far its space has come.
+A trigger notifies of a version where it is given out (`server/migrations.py`), so that others hear
+of it when it is committed and not before. While the connection that listens is down nothing is
+heard; once it is back, every listener is told how far its space has come.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 
 from server.pokes import LocalPokes
 from server.postgres import connection_parameters
@@ -25,7 +25,6 @@ CHANNEL = "driftline_pokes"
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 
-_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 _NEWEST = "SELECT space_id, version FROM spaces WHERE space_id = ANY(%s)"
 
 
@@ -46,10 +45,6 @@ class SharedPokes(LocalPokes):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-
-    def announce(self, connection: Connection, space_id: str, version: int) -> None:
-        """Have the other servers told, if the transaction commits."""
-        connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"{version} {space_id}"})
 
     async def _listen(self) -> None:
         pause = FIRST_PAUSE

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import Connection
@@ -40,17 +41,35 @@ class Statement:
             "postgresql": _VALUE.sub(r"%(\1)s", postgres).replace("LOCATION", "ctid"),
         }
 
+    def text(self, connection: Connection) -> str:
+        """Return it as the connection's database takes it."""
+        return self._texts[connection.dialect.name]
+
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
         """Run it in the connection's transaction and return the rows it gives, as tuples."""
-        dialect = connection.dialect
-        text = self._texts[dialect.name]
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(text, values)
-            return cursor.fetchall() if cursor.description else []
-        except dialect.loaded_dbapi.Error as error:
-            raise _named(connection, text, error) from error
-        finally:
+        (found,) = run_all(connection, [(self, values)])
+        return found
+
+
+def run_all(
+    connection: Connection, steps: Sequence[tuple[Statement, Mapping[str, Any]]]
+) -> list[Sequence[Any]]:
+    """Run statements with their values, one after the other, and return the rows of each.
+
+    PostgreSQL gets all of them at once: that saves waiting for each answer before the next.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    cursors = [driver.cursor() for _ in steps]
+    try:
+        with driver.pipeline() if len(steps) > 1 and hasattr(driver, "pipeline") else nullcontext():
+            for cursor, (statement, values) in zip(cursors, steps, strict=True):
+                cursor.execute(statement.text(connection), values)
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    except connection.dialect.loaded_dbapi.Error as error:
+        text = "; ".join(statement.sql for statement, _ in steps)
+        raise _named(connection, text, error) from error
+    finally:
+        for cursor in cursors:
             cursor.close()
 
 

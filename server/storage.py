@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
 from app.protocol import Action
 from server.history import History
 from server.records import ROW_COLUMNS, Author, ItemKey, Outcome, Receipt, StoredRow
-from server.statements import Statement, as_set
+from server.statements import Statement, as_set, run_all
 
 _COLUMNS = ", ".join(ROW_COLUMNS)
 _GIVEN_ROW = """given.value ->> 0, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT),
@@ -111,25 +112,29 @@ def load(
     connection: Connection, space_id: str, authors: Iterable[Author], actions: Iterable[Action]
 ) -> Stored:
     """Lock the space and return what it holds; nobody else gives out a version until the commit."""
+    actions = list(actions)
     here = {"space": space_id}
-    found = _LOCK.run(connection, here)
-    if not found:
+    items = as_set({(action.collection, action.item_id) for action in actions})
+    ids = as_set({(action.id,) for action in actions})
+    steps = [
+        (_LOCK, here),
+        (_ROWS, {**here, "items": items}),
+        (_RECEIPTS, {**here, "actions": ids}),
+        (_CLIENTS, {**here, "authors": as_set(set(authors))}),
+    ]
+    locked, rows, given, clients = run_all(connection, steps)
+    if not locked:
         # Two servers may be the first: one of them makes the record, both then lock it.
         _ADD_SPACE.run(connection, here)
-        found = _LOCK.run(connection, here)
-    version, horizon, updated_at, epoch = found[0]
-    actions = list(actions)
-    items = as_set({(action.collection, action.item_id) for action in actions})
-    rows = map(StoredRow._make, _ROWS.run(connection, {**here, "items": items}))
+        locked, rows, given, clients = run_all(connection, steps)
+    version, horizon, updated_at, epoch = locked[0]
     receipts: defaultdict[Author, dict[str, Receipt]] = defaultdict(dict)
-    ids = as_set({(action.id,) for action in actions})
-    for user_id, client_id, *receipt in _RECEIPTS.run(connection, {**here, "actions": ids}):
+    for user_id, client_id, *receipt in given:
         receipts[Author(user_id, client_id)][receipt[0]] = Receipt(*receipt)
-    clients = _CLIENTS.run(connection, {**here, "authors": as_set(set(authors))})
     return Stored(
         history=History(epoch, version, horizon),
         updated_at=updated_at,
-        rows={row.key: row for row in rows},
+        rows={row.key: row for row in map(StoredRow._make, rows)},
         receipts=receipts,
         settled={Author(user_id, client_id): through for user_id, client_id, through in clients},
     )
@@ -138,19 +143,24 @@ def load(
 def save(connection: Connection, space_id: str, changes: Changes) -> None:
     """Write the changes to what `load` returned, in the same transaction."""
     here = {"space": space_id}
+    steps: list[tuple[Statement, dict[str, Any]]] = []
     if changes.rows:
-        written = as_set(changes.rows.values())
-        _WRITE_ROWS.run(connection, {**here, "rows": written})
         counters = {"version": changes.version, "updated_at": changes.updated_at}
-        _ADVANCE.run(connection, {**here, **counters})
+        steps += [
+            (_WRITE_ROWS, {**here, "rows": as_set(changes.rows.values())}),
+            (_ADVANCE, {**here, **counters}),
+        ]
     receipts = [
         (*author, *receipt)
         for author, given in changes.receipts.items()
         for receipt in given.values()
     ]
     if receipts:
-        _ADD_RECEIPTS.run(connection, {**here, "receipts": as_set(receipts)})
+        steps.append((_ADD_RECEIPTS, {**here, "receipts": as_set(receipts)}))
     if changes.settled:
         settled = as_set((*author, *span) for author, span in changes.settled.items())
-        _SETTLE.run(connection, {**here, "settled": settled})
-        _DROP_RECEIPTS.run(connection, {**here, "settled": settled})
+        steps += [
+            (_SETTLE, {**here, "settled": settled}),
+            (_DROP_RECEIPTS, {**here, "settled": settled}),
+        ]
+    run_all(connection, steps)

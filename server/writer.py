@@ -7,11 +7,11 @@ one of them never spoils the others.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -25,6 +25,9 @@ R = TypeVar("R")
 MAX_GROUP = 64
 """Tasks in one transaction, so that none waits long for the others."""
 
+PATIENCE = 0.005
+"""Seconds that a group waits for those who are expected to come."""
+
 
 @dataclass
 class _Task(Generic[T, R]):
@@ -36,6 +39,10 @@ class Writer(Generic[T, R]):
     """Does tasks in the order they come in, on a thread that starts with the first of them.
 
     `work` gets a write transaction and the tasks of a group, and returns their results in order.
+
+    Many who were answered have the next task soon. So where several are at work a group waits a
+    moment, until there are as many as there were: one transaction for all costs far less than one
+    for each half of them in turn. Who is alone never waits.
     """
 
     def __init__(
@@ -43,52 +50,59 @@ class Writer(Generic[T, R]):
     ) -> None:
         self._database = database
         self._work = work
-        self._queue: SimpleQueue[_Task[T, R] | None] = SimpleQueue()
         self._thread: Thread | None = None
-        self._starting = Lock()
+        self._changed = Condition()
+        self._waiting: deque[_Task[T, R]] = deque()
+        self._wanted = 1
+        self._expected = 1
+        self._is_closing = False
 
     def submit(self, given: T) -> Future[R]:
         """Have a task done; its future is done once the transaction has committed."""
-        with self._starting:
+        task: _Task[T, R] = _Task(given)
+        with self._changed:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="writer", daemon=True)
                 self._thread.start()
-        task: _Task[T, R] = _Task(given)
-        self._queue.put(task)
+            self._waiting.append(task)
+            if len(self._waiting) >= self._wanted:
+                self._changed.notify()
         return task.future
 
     def close(self) -> None:
         """Finish what was submitted, then stop."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
         if self._thread is not None:
-            self._queue.put(None)
             self._thread.join()
 
     def _run(self) -> None:
-        while (task := self._queue.get()) is not None:
-            group, is_last = self._with_those_behind(task)
+        while group := self._next_group():
             wanted = [task for task in group if task.future.set_running_or_notify_cancel()]
             if wanted:
                 self._do(wanted)
-            if is_last:
-                return
+            self._expected = min(MAX_GROUP, len(group) + len(self._waiting))
 
-    def _with_those_behind(self, first: _Task[T, R]) -> tuple[list[_Task[T, R]], bool]:
-        """Return `first` with the tasks that wait behind it, and whether no more will come."""
-        group = [first]
-        while len(group) < MAX_GROUP:
-            try:
-                task = self._queue.get_nowait()
-            except Empty:
-                break
-            if task is None:
-                return group, True
-            group.append(task)
-        return group, False
+    def _next_group(self) -> list[_Task[T, R]]:
+        """Wait for tasks and take as many as may go together; none once the writer is closed."""
+        with self._changed:
+            self._wait_for(1)
+            self._wait_for(self._expected, PATIENCE)
+            return [self._waiting.popleft() for _ in range(min(MAX_GROUP, len(self._waiting)))]
+
+    def _wait_for(self, count: int, seconds: float | None = None) -> None:
+        """Wait until so many tasks wait, or until there is no more to wait for."""
+        # Those who submit look at this, so as not to wake this thread for each of them.
+        self._wanted = count
+        self._changed.wait_for(
+            lambda: self._is_closing or len(self._waiting) >= count, timeout=seconds
+        )
 
     def _do(self, tasks: Sequence[_Task[T, R]]) -> None:
         given = [task.given for task in tasks]
         try:
-            results = self._database.write(lambda connection: self._work(connection, given))
+            results = self._database.write(lambda connection: self._done(connection, given))
         except Exception as error:
             if len(tasks) > 1 and not isinstance(error, DatabaseUnavailable):
                 for task in tasks:
@@ -99,3 +113,10 @@ class Writer(Generic[T, R]):
         else:
             for task, result in zip(tasks, results, strict=True):
                 task.future.set_result(result)
+
+    def _done(self, connection: Connection, given: Sequence[T]) -> Sequence[R]:
+        results = self._work(connection, given)
+        if len(results) != len(given):
+            # Within the transaction: what nobody is told of must not happen.
+            raise RuntimeError(f"There are {len(results)} results for {len(given)} tasks.")
+        return results

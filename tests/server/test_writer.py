@@ -116,3 +116,49 @@ def test_closing_finishes_what_was_submitted(notes: Notes) -> None:
     writer.close()
     assert all(future.done() for future in futures)
     assert len(notes.kept()) == 200
+
+
+def test_group_waits_for_those_who_were_just_answered(
+    notes: Notes, writer: Writer[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.writer.PATIENCE", 30)
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    waiting = writer.submit(1)
+    notes.go.set()
+    while notes.groups != [1] or writer._wanted != 2:
+        threading.Event().wait(0.001)
+    assert not waiting.done()
+    assert writer.submit(2).result(10) == 20
+    assert waiting.result(10) == 10
+    assert notes.groups == [1, 2]
+
+
+def test_group_goes_on_without_those_who_do_not_come(
+    notes: Notes, writer: Writer[int, int]
+) -> None:
+    (lonely,) = submit_together(notes, writer, 1)
+    assert lonely.result() == 10
+    assert notes.groups == [1, 1]
+
+
+def test_one_who_is_alone_never_waits(
+    writer: Writer[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.writer.PATIENCE", 30)
+    assert [writer.submit(number).result(10) for number in (1, 2, 3)] == [10, 20, 30]
+
+
+def test_too_few_results_are_an_error_of_ours_and_the_writer_goes_on(notes: Notes) -> None:
+    def forgetful(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        return [result for result in notes.write(connection, numbers) if result != 20]
+
+    writer = Writer(notes.database, forgetful)
+    with pytest.raises(RuntimeError, match="0 results for 1 tasks"):
+        writer.submit(2).result(10)
+    first, forgotten = submit_together(notes, writer, 1, 2)
+    assert first.result() == 10
+    with pytest.raises(RuntimeError):
+        forgotten.result()
+    assert notes.kept() == [1]
+    writer.close()

@@ -10,7 +10,8 @@ import argparse
 import sys
 
 from server import workers
-from server.run import listen, serve_together, set_up_logging, url_of
+from server.logs import set_up_logging
+from server.run import listen, serve_together, url_of
 from server.settings import Settings
 from tests.server.faulty import create_app
 from tests.server.live import READY

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 from unittest.mock import patch
 
 from sqlalchemy import Connection
@@ -15,11 +14,11 @@ from server.statements import Statement
 @contextmanager
 def watching(hear: Callable[[str], object]) -> Iterator[None]:
     """Have `hear` called with each statement; what it raises, the statement raises."""
-    run = Statement.run
+    text = Statement.text
 
-    def heard(self: Statement, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
+    def heard(self: Statement, connection: Connection) -> str:
         hear(self.sql)
-        return run(self, connection, values)
+        return text(self, connection)
 
-    with patch.object(Statement, "run", heard):
+    with patch.object(Statement, "text", heard):
         yield

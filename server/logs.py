@@ -1,0 +1,60 @@
+"""Logging to standard error, one line an event.
+
+To write is to let go of the interpreter's lock, and to wait for it costs more than the line does:
+so what is logged in one turn of the event loop is written at its end, all at once. Nothing waits
+longer, and warnings do not wait. A process that is killed may lose the lines of that turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import TextIO
+
+_PATTERN = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error from this level on."""
+    logging.basicConfig(level=level.upper(), format=_PATTERN, handlers=[TurnHandler(sys.stderr)])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+class TurnHandler(logging.StreamHandler[TextIO]):
+    """Writes what one turn of the event loop logs, at its end; elsewhere it writes at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record; the lock that `handle` holds keeps threads apart."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+        except Exception:
+            self.handleError(record)
+            return
+        loop = _running_loop()
+        if loop is None or record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._lines) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what was logged so far."""
+        self.acquire()
+        try:
+            text, self._lines = "".join(self._lines), []
+            if text:
+                self.stream.write(text)
+            super().flush()
+        finally:
+            self.release()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
