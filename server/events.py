@@ -49,6 +49,16 @@ class _Limited(EventSourceResponse):
     "/api/events",
     response_class=EventSourceResponse,
     responses={429: {"model": ErrorResponse, "description": "Too many streams are open."}},
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "schema": {"type": "string"},
+                "description": "The id of the last event that came; without it one comes at once.",
+            }
+        ]
+    },
 )
 async def events(request: Request) -> EventSourceResponse:
     """Send `changed` with the newest cursor at once, and after every commit that changed rows.

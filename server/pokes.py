@@ -36,8 +36,11 @@ class Subscription:
             self._wake.set()
 
     def know(self, version: int) -> None:
-        """Take note that the listener has this version already."""
-        self._newest = max(self._newest, version)
+        """Take note that the listener has this version already, also where it was just told."""
+        if version >= self._newest:
+            self._newest = version
+            if not self._closed:
+                self._wake.clear()
 
     def close(self) -> None:
         """Tell the listener that it is over."""

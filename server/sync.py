@@ -28,6 +28,7 @@ router = APIRouter()
 
 _ERRORS = {
     400: "The body is not JSON.",
+    403: "Another site's page may not write.",
     413: "The body is larger than 1 MiB.",
     415: "The body is not declared as JSON.",
     422: "A field does not fit; `fields` says which.",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -62,6 +65,25 @@ class Api:
         """Return how many records a table holds."""
         query = select(func.count()).select_from(table)
         return self.services.database.read(lambda c: c.execute(query).scalar_one())
+
+
+SERVERS_THREADS = ("writer", "reader")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    """Fail where a module's tests leave a server behind: its threads, or its task that listens."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread.name for thread in set(threading.enumerate()) - before]
+    assert not [name for name in left if name.startswith(SERVERS_THREADS)], left
+    assert not [task for task in _tasks() if "SharedPokes._listen" in repr(task)]
+
+
+def _tasks() -> list[asyncio.Task[Any]]:
+    """Return the tasks of every event loop that have not ended."""
+    found = [it for it in gc.get_objects() if isinstance(it, asyncio.Task)]
+    return [task for task in found if not task.done()]
 
 
 DATABASES = ("sqlite", "postgresql")

@@ -2,8 +2,10 @@
 
 `POST /__faults__ {"kind": …, "times": n}` makes the next n requests to `/api/sync` fail so:
 
-    kill_after_commit   the process is killed once the inner app has answered, before a byte is sent
     kill_before         the process is killed before the inner app sees the request
+    kill_before_commit  the process is killed in the transaction, once everything is written
+    kill_after_commit   the process is killed once the inner app has answered, before a byte is sent
+    kill_after_reply    the process is killed once the whole answer was sent
     drop_after_commit   the connection is closed without an answer, after the commit
     drop_before         the same, before the inner app sees the request
     error_500           500 in place of the answer, before the inner app sees the request
@@ -12,7 +14,8 @@
     delay               the answer comes `"seconds": s` late
 
 `{"kind": "none"}` ends all faults. `GET /__faults__` says what is left, and how many requests to
-`/api/sync` there were. `DRIFTLINE_FAULTS` holds such a JSON object to begin with.
+`/api/sync` there were. `DRIFTLINE_FAULTS` holds such a JSON object to begin with, and
+`DRIFTLINE_HEARTBEAT` the seconds from one heartbeat of an event stream to the next.
 """
 
 from __future__ import annotations
@@ -27,11 +30,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import event
 from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from server import events
 from server.app import create_app as create_sound_app
 from server.cli import main
 from server.run import Servable
@@ -77,10 +82,8 @@ class Faults:
     async def _spoilt(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = self._next()
         seconds = self._plan.get("seconds", 1)
-        if kind in ("kill_before", "kill_after_commit"):
-            if kind == "kill_after_commit":
-                await self._answered(scope, receive)
-            os.kill(os.getpid(), signal.SIGKILL)
+        if kind in _KILLS:
+            await self._killed(kind, scope, receive, send)
         elif kind in ("drop_before", "drop_after_commit"):
             if kind == "drop_after_commit":
                 await self._answered(scope, receive)
@@ -96,6 +99,18 @@ class Faults:
         else:
             await self._app(scope, receive, send)
 
+    async def _killed(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if kind == "kill_before_commit":
+            event.listen(self.state.services.database.engine, "commit", lambda _c: _die())
+            await self._app(scope, receive, send)
+        elif kind == "kill_after_commit":
+            await self._answered(scope, receive)
+        elif kind == "kill_after_reply":
+            await self._app(scope, receive, send)
+            # Until then the connection holds what it was given.
+            await asyncio.sleep(0.01)
+        _die()
+
     async def _answered(self, scope: Scope, receive: Receive) -> list[Message]:
         """Have the inner app answer, and keep what it would have sent."""
         messages: list[Message] = []
@@ -105,6 +120,13 @@ class Faults:
 
         await self._app(scope, receive, keep)
         return messages
+
+
+_KILLS = ("kill_before", "kill_before_commit", "kill_after_commit", "kill_after_reply")
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def _hang_up(receive: Receive) -> None:
@@ -130,6 +152,7 @@ def create_app(settings: Settings) -> Faults:
     """Return the sound app of `settings` behind the faults; no site, where none is built."""
     if not (ROOT / "runtime" / "dist").is_dir():
         settings = replace(settings, site_root=None)
+    events.HEARTBEAT_SECONDS = float(os.environ.get("DRIFTLINE_HEARTBEAT", 15))  # type: ignore[assignment] # for tests
     return Faults(create_sound_app(settings))
 
 

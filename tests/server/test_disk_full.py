@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
 from server.tables import receipts, rows, spaces
 from tests.server.builders import message, request
@@ -73,3 +73,42 @@ def test_file_that_cannot_grow_is_503_until_it_can(database_url: str) -> None:
         assert [result["verdict"] for result in answer.json()["results"]] == ["applied"] * 3
         found = pulled(server.url)
     assert sorted(found.values()) == list(range(1, taken + 4))
+
+
+FULL = (
+    """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'could not extend file "base/1/2": No space left on device'
+            USING ERRCODE = '53100';
+    END $$""",
+    "CREATE TRIGGER full_disk AFTER INSERT ON {table} EXECUTE FUNCTION full_disk()",
+)
+
+
+class TestPostgreSQL:
+    """What it says where its disk is full is said by a trigger here."""
+
+    @pytest.fixture
+    def kind(self) -> str:
+        return "postgresql"
+
+    @pytest.mark.parametrize("table", ["rows", "receipts"])
+    async def test_c2_postgresql_without_room_is_503_and_loses_nothing(
+        self, api: Api, table: str
+    ) -> None:
+        def fill_up(connection: Connection) -> None:
+            for statement in FULL:
+                connection.exec_driver_sql(statement.format(table=table))
+
+        database = api.services.database
+        assert await api.verdicts(*push(1)["actions"]) == ["applied"] * 3
+        database.write(fill_up)
+        for _ in range(2):
+            refused = await api.post(push(4))
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"] == "2"
+        assert [api.count(kept) for kept in (rows, receipts)] == [3, 3]
+        assert len((await api.sync(client="reader"))["rows"]) == 3
+        database.write(lambda c: c.exec_driver_sql(f"DROP TRIGGER full_disk ON {table}"))
+        verdicts = await api.verdicts(*push(1)["actions"], *push(4)["actions"])
+        assert verdicts == ["duplicate"] * 3 + ["applied"] * 3
+        assert database.read(lambda c: c.execute(spaces.select()).one()).version == 6

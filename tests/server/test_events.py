@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Message
 
+from server.app import create_app
 from server.settings import Settings
 from server.streams import Streams
 from tests.server.builders import message
-from tests.server.conftest import Api
+from tests.server.conftest import Api, StepClock
 
 
 class Stream:
@@ -110,6 +112,23 @@ async def test_one_too_many_is_told_to_wait_and_a_place_comes_free(api: Api) -> 
         async with stream(api) as again:
             assert again.status == 200
     assert api.services.streams.count == 0
+
+
+async def test_total_of_streams_is_limited_too(database_url: str) -> None:
+    app = create_app(Settings(database=database_url, max_streams_per_user=9, max_streams=2))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as http,
+    ):
+        api = Api(app, http, StepClock())
+        async with stream(api) as one, stream(api) as two:
+            assert (one.status, two.status) == (200, 200)
+            refused = await http.get("/api/events")
+            assert refused.status_code == 429
+            assert refused.json()["error"]["code"] == "too_many_streams"
+        async with stream(api) as again:
+            assert again.status == 200
 
 
 def test_places_are_limited_for_each_and_in_all() -> None:

@@ -74,7 +74,7 @@ async def test_what_was_not_written_yet_is_written_at_the_end(
     log: logging.Logger, written: Written
 ) -> None:
     log.info("last")
-    (handler,) = log.handlers
+    handler = next(it for it in log.handlers if isinstance(it, TurnHandler))
     logging.shutdown([ref(handler)])
     assert written.pieces == ["last\n"]
 
