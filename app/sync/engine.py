@@ -137,10 +137,10 @@ class Engine:
         return rest
 
     async def _synchronise(self) -> SyncReport:
-        self._reach.probed = False
+        self._reach.reached = False
         if self._reach.lost:
             await self._reach.answer(self._transport.probe())
-            self._reach.probed = True
+            self._reach.reached = True
         report, more = SyncReport(), True
         try:
             if self._refusals.wary:
@@ -158,7 +158,7 @@ class Engine:
     async def _pull(self) -> Settled:
         """Ask without any action, to learn whether it is one of them that the server fails at."""
         settled, _ = await self._exchange(await self._transact(claim_none()))
-        self._refusals.answered = True
+        self._reach.reached = self._refusals.answered = True
         return settled
 
     async def _round(self) -> tuple[Settled, bool]:
@@ -168,19 +168,21 @@ class Engine:
         self._claimed = None
         claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
         self._claimed = frozenset(entry.id for entry in claimed.entries)
-        return await self._exchange(claimed)
+        return await self._exchange(claimed, self._reach.heard)
 
-    async def _exchange(self, claimed: Claim) -> tuple[Settled, bool]:
+    async def _exchange(
+        self, claimed: Claim, heard: Callable[[], None] = lambda: None
+    ) -> tuple[Settled, bool]:
         push = Push(self._client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
             answer = await self._reach.answer(self._transport.sync(push))
         except Refused as error:
             return await self._judge(error, push.entries), True
         except Unreachable as error:
-            if self._reach.probed:
+            if self._reach.reached:
                 await self._refusals.doubt(error, push.entries)
             raise
-        self._reach.heard()
+        heard()
         settled = await self._settle(push, answer)
         if answer.broke_off is not None:
             if not isinstance(answer.broke_off, Refused) or answer.refused is None:

@@ -23,7 +23,8 @@ class Reach:
     """Counts what went wrong in a row: requests without an answer, and attempts without success.
 
     A probe that is answered ends neither: a server that is up, behind a proxy that takes no
-    pushes, is asked less and less all the same. `probed` says that this attempt's probe was.
+    pushes, is asked less and less all the same. `reached` says that the server answered something
+    small in this attempt, so that what then goes without an answer is not the network's fault.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Reach:
         self._probe = Probe()
         self._silences = 0
         self._failures = 0
-        self.probed = False
+        self.reached = False
 
     @property
     def lost(self) -> bool:
@@ -73,19 +74,16 @@ class Reach:
     def without_answer(self, error: Unreachable) -> Rest:
         """Return the rest after a request that was not answered by our server."""
         self._silences += 1
-        chance = self._random.random()
+        chance, least = self._random.random(), 0.0
+        if self.reached:
+            least = self.backing_off().seconds
         if error.answered or self.lost or not self._online():
             self._silences = max(self._silences, FAILURES_TO_OFFLINE)
             self._connection.set_disconnected(no_server=error.answered)
             probes = self._silences - FAILURES_TO_OFFLINE
-            seconds = self._probe.delay(probes, chance, error.retry_after)
-            if self.probed:
-                self._failures += 1
-                again = self._backoff.delay(self._failures, self._random.random())
-                seconds = max(seconds, again)
-            return Rest(seconds)
+            return Rest(max(least, self._probe.delay(probes, chance, error.retry_after)))
         self._connection.set_connecting()
-        return Rest(self._backoff.delay(self._silences, chance))
+        return Rest(max(least, self._backoff.delay(self._silences, chance)))
 
     def backing_off(self, retry_after: float | None = None) -> Rest:
         """Return the rest after an answer that was an error, or after a failure of our own."""

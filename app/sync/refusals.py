@@ -88,12 +88,10 @@ class Refusals:
             raise error
         self._in_vain += 1
         if self._in_vain >= PATIENCE or any(entry.id in self._failures for entry in pushed):
-            if len(pushed) > 1:
-                self.batch = len(pushed) // 2
-            elif answered:
+            self.batch = max(1, len(pushed) // 2)
+            self.wary = self.wary or len(pushed) == 1
+            if answered and len(pushed) == 1:
                 await self._put_off(error, pushed[0])
-            else:
-                self.wary = True
         raise error
 
     async def passed(self, pushed: Sequence[Entry]) -> None:

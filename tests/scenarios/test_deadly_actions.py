@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,15 +18,15 @@ from tests.scenarios.oracle import all_is_well
 from tests.scenarios.proxy import Proxy, page
 from tests.sync.test_engine import idle, send
 
-DAY = 86_400
+HOUR = 3_600
 Actions = list[dict[str, Any]]
 
 
 def deadly(answer: HttpResponse | Exception, word: str = "deadly") -> Callable[..., Any]:
     """Return what gives `answer` to each push that holds the word."""
 
-    def intercept(actions: Actions, _body: str) -> HttpResponse | None:
-        if word not in json.dumps(actions):
+    def intercept(_actions: Actions, body: str) -> HttpResponse | None:
+        if word not in body:
             return None
         if isinstance(answer, Exception):
             raise answer
@@ -64,7 +63,7 @@ async def test_action_that_the_server_gives_no_verdict_on_is_isolated_and_the_ot
     clock: FakeClock, server: Loopback, answer: HttpResponse | Exception, rest: bool
 ) -> None:
     device, client, _, bad = await among_others(clock, server, answer, rest=rest)
-    await clock.until(lambda: sorted(server.texts()) == sorted(TEXTS), within=HALF_AN_HOUR)
+    await clock.until(lambda: sorted(server.texts()) == sorted(TEXTS), within=HOUR)
     for number in range(10):
         await send(client, f"later {number}")
         await clock.advance(900)
@@ -77,9 +76,6 @@ async def test_action_that_the_server_gives_no_verdict_on_is_isolated_and_the_ot
     await device.kill()
 
 
-HALF_AN_HOUR = 1_800
-
-
 @pytest.mark.parametrize("answer", WAYS.values(), ids=WAYS)
 async def test_deadly_action_that_is_alone_waits_shows_why_and_costs_no_attempt(
     clock: FakeClock, server: Loopback, answer: HttpResponse | Exception
@@ -89,7 +85,7 @@ async def test_deadly_action_that_is_alone_waits_shows_why_and_costs_no_attempt(
     device = Device(clock, network)
     client = await device.open()
     (bad,) = await send(client, "deadly")
-    await clock.advance(DAY)
+    await clock.advance(6 * HOUR)
     entry = await client.queue.get(bad)
     assert (entry.state, entry.attempts) == ("pending", 0)
     assert entry.error is not None
@@ -98,7 +94,7 @@ async def test_deadly_action_that_is_alone_waits_shows_why_and_costs_no_attempt(
     await messages.load()
     (shown,) = messages.get_view().items
     assert (shown.status, shown.error) == ("pending", entry.error)
-    assert len(proxy.pushed) <= 12 + DAY / 300
+    assert len(proxy.pushed) <= 100
     proxy.intercept = lambda *_: None
     await all_is_well(clock, server, (device, client), saved=["deadly"], within=901)
     await device.kill()
@@ -110,7 +106,7 @@ async def test_lone_action_that_gives_500_shows_why_it_waits(
     device = Device(clock, FakeNetwork(clock, Proxy(server, deadly(error_answer(500)))))
     client = await device.open()
     (bad,) = await send(client, "deadly")
-    await clock.advance(7 * DAY)
+    await clock.advance(6 * HOUR)
     entry = await client.queue.get(bad)
     assert (entry.state, entry.attempts) == ("pending", 0)
     assert entry.error is not None
@@ -134,7 +130,7 @@ async def test_server_that_is_down_costs_no_attempt_and_no_order(
     client = await device.open()
     texts = [f"message {number}" for number in range(20)]
     await send(client, *texts)
-    await clock.advance(4 * 3_600)
+    await clock.advance(4 * HOUR)
     for entry in await client.queue.pending():
         assert (entry.state, entry.attempts, entry.error) == ("pending", 0, None)
     proxy.intercept = lambda *_: None
@@ -154,7 +150,7 @@ async def test_server_that_takes_pulls_but_no_push_blames_nobody(
     client = await device.open()
     texts = [f"message {number}" for number in range(20)]
     await send(client, *texts)
-    await clock.advance(6 * 3_600)
+    await clock.advance(6 * HOUR)
     assert {(e.state, e.attempts) for e in await client.queue.pending()} == {("pending", 0)}
     assert len(proxy.pushed) < 200
     proxy.intercept = lambda *_: None
@@ -183,7 +179,7 @@ async def test_busy_server_s_retry_after_is_a_lower_bound_while_an_action_is_sus
         return answered
 
     proxy.intercept = timed
-    await clock.until(lambda: sorted(server.texts()) == ["one", "three", "two"], within=3_600)
+    await clock.until(lambda: sorted(server.texts()) == ["one", "three", "two"], within=HOUR)
     assert len(refused) >= 4
     await client.sync()
     await device.kill()
@@ -200,6 +196,6 @@ async def test_what_stands_behind_a_deadly_action_of_its_item_waits_for_it(
         [New("create", {"n": 2}, "sheets", "a"), New("create", {"n": 3}, "sheets", "b")]
     )
     client = await device.open()
-    await clock.until(lambda: client.queue.count == 2, within=HALF_AN_HOUR)
+    await clock.until(lambda: client.queue.count == 2, within=HOUR)
     assert [entry.item_id for entry in await client.queue.pending()] == ["a", "a"]
     await device.kill()
