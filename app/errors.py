@@ -58,7 +58,12 @@ class StorageClosed(StorageError):
 
 
 class TransportError(DriftlineError):
-    """A request did not end in an answer of our server."""
+    """A request did not end in an answer of our server.
+
+    `retry_after` is in seconds, where whoever answered named a time.
+    """
+
+    retry_after: float | None = None
 
 
 class Unreachable(TransportError):
@@ -68,16 +73,16 @@ class Unreachable(TransportError):
     page): the network works, but no Driftline server is behind this address.
     """
 
-    def __init__(self, message: str, *, answered: bool = False) -> None:
+    def __init__(
+        self, message: str, *, answered: bool = False, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.answered = answered
+        self.retry_after = retry_after
 
 
 class Refused(TransportError):
-    """Our server answered with an error status.
-
-    `retry_after` is in seconds, where the server named a time.
-    """
+    """Our server answered with an error status."""
 
     def __init__(
         self,

@@ -128,6 +128,8 @@ class Registry:
             model.model_validate(data)
         except ValidationError as error:
             return fields_of(error)
+        except Exception as error:  # of a validator: pydantic takes some for a fault of the data
+            return unchecked(error)
         return {}
 
     def collections(self) -> tuple[str, ...]:
@@ -169,7 +171,31 @@ class Registry:
         try:
             return model.model_validate(data).model_dump(mode="json")
         except ValidationError as error:
-            raise Rejected("invalid", "Some fields are not valid.", fields_of(error)) from None
+            fields = fields_of(error)
+        except Exception as error:
+            fields = unchecked(error)
+        raise Rejected("invalid", "Some fields are not valid.", fields)
+
+    def attempt(self, current: Data | None, action: Action) -> Data | None:
+        """Return what `apply` does, but refuse the action where its function has a defect.
+
+        Raises `NotFound` and `Rejected` only: one action's defect must not stop those of others.
+        """
+        try:
+            return self.apply(current, action)
+        except (NotFound, Rejected):
+            raise
+        except Exception as error:
+            message = "This version of the app cannot carry out this change."
+            raise Rejected("failed", message) from error
+
+
+def unchecked(error: Exception) -> dict[str, str]:
+    """Return what to say of data at which a model's validator raised what is no verdict on it.
+
+    Without the error's own words, which may quote the data.
+    """
+    return {"data": f"cannot be checked here ({type(error).__name__})"}
 
 
 def fields_of(error: ValidationError) -> dict[str, str]:

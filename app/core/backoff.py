@@ -70,9 +70,14 @@ class Probe:
     first: float = 5.0
     cap: float = 60.0
 
-    def delay(self, probes: int, chance: float) -> float:
-        """Return the delay before the next probe after `probes` probes failed (0 or more)."""
-        return float(min(self.cap, self.first * 2 ** min(probes, 32)) * (0.8 + 0.4 * chance))
+    def delay(self, probes: int, chance: float, retry_after: float | None = None) -> float:
+        """Return the delay before the next probe after `probes` probes failed (0 or more).
+
+        A `retry_after` is a lower bound, as it is for `Backoff`.
+        """
+        earliest = 0.0 if retry_after is None else retry_after + chance * self.first
+        nominal = min(self.cap, self.first * 2 ** min(probes, 32))
+        return max(earliest, float(nominal * (0.8 + 0.4 * chance)))
 
 
 def parse_retry_after(value: str | None, now: int) -> float | None:

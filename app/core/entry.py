@@ -35,8 +35,9 @@ class Entry(Wire):
     """One action in the outbox.
 
     `action` is its ready-to-send JSON. `next_attempt_at` is in milliseconds since the epoch, 0 for
-    at once; in flight, it is when the claim expires. `sent` says that it was ever claimed, so that
-    the server may know it; `in_doubt`, that an attempt ended without saying whether it took effect.
+    at once; in flight, it is when the claim expires, and `local` says that the claim is for a
+    handler. `sent` says that it was ever claimed, so that the server may know it; `in_doubt`, that
+    an attempt ended without saying whether it took effect. `error` is why the last one failed.
     `verdict` is the server's, where it gave one. `base` is the item's data as it was confirmed when
     the action was made, `theirs` the server's in a conflict. `damaged` holds what was stored, where
     that was no entry.
@@ -52,6 +53,7 @@ class Entry(Wire):
     collection: str
     item_id: str
     state: EntryState = "pending"
+    local: bool = False
     sent: bool = False
     # What an older version of the app sent may be in doubt.
     in_doubt: bool = Field(default_factory=lambda known: known["sent"])

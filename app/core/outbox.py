@@ -86,13 +86,16 @@ def _taken_out(
     return Batch([Delete(OUTBOX, current.seq), *writes], TakenOut(current, others))
 
 
-def defer(entry: Entry, next_attempt_at: int) -> Decision:
-    """Put an entry off at which the server failed, and those behind it with it."""
+def defer(entry: Entry, next_attempt_at: int, problem: Problem | None = None) -> Decision:
+    """Put an entry off at which the server failed, and those behind it with it.
+
+    It costs no attempt; `problem` says why it waits.
+    """
 
     def decide(found: list[dict[str, Any]]) -> Batch:
         current, entries = among(entry.id, found)
         waiting = current.released(in_doubt=True).model_copy(
-            update={"next_attempt_at": next_attempt_at}
+            update={"next_attempt_at": next_attempt_at, "error": problem or current.error}
         )
         return Batch(rewrites(entries, replaced(entries, waiting)), waiting)
 

@@ -41,7 +41,11 @@ class Item:
 def project(
     collection: str, item_id: str, row: Row | None, entries: Iterable[Entry], registry: Registry
 ) -> Item:
-    """Return the item that `row` and its outbox entries (ordered by `seq`) amount to."""
+    """Return the item that `row` and its outbox entries (ordered by `seq`) amount to.
+
+    An action that is refused here, or whose function has a defect, changes nothing of what is
+    shown. The item's error is that of the action that holds it, else of the first that has one.
+    """
     data: Data | None = row.data if row else None
     held: Entry | None = None
     problem: Problem | None = None
@@ -50,11 +54,13 @@ def project(
         first = first or entry
         if held is None and entry.state in ("failed", "conflict"):
             held, problem = entry, entry.error
+        elif held is None:
+            problem = problem or entry.error
         action = entry.readable()
         if action is None:
             continue
         try:
-            data = registry.apply(data, action)
+            data = registry.attempt(data, action)
         except NotFound:
             continue
         except Rejected as error:

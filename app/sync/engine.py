@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from app.core.backoff import Backoff, Probe
-from app.core.claim import Claim, claim, requeue
+from app.core.claim import Claim, claim, claim_none, requeue
 from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
 from app.core.settle import Settled, settle
@@ -17,16 +16,14 @@ from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
 from app.sync.changes import Changes
 from app.sync.connection import Connection
+from app.sync.reach import Reach
 from app.sync.refusals import Refusals
 from app.sync.report import Hold, StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.sweeper import Sweeper
 from app.sync.transport import Answer, Push, Transport
-from app.sync.waiting import Rest, Waking, wait_at_most
+from app.sync.waiting import Rest, Waking
 
-FAILURES_TO_OFFLINE = 3
-SILENCE = 9.5
-"""Seconds without an answer after which the connection counts as lost; the request goes on."""
 DEBOUNCE = 0.03
 """Seconds between a wake and the request, so that the page paints first, and more can join in."""
 PAUSE = 1.0
@@ -38,7 +35,6 @@ HOLDS: dict[int, Hold] = {401: "sign_in", 426: "update"}
 HOLD = 900.0
 """Seconds between attempts while the queue is held."""
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -74,20 +70,14 @@ class Engine:
     ) -> None:
         self._store = store
         self._transport = transport
-        self._connection = connection
         self._changes = changes
         self._status = status
         self._runner = runner
         self._refusals = refusals
         self._clock = clock
-        self._random = random
-        self._online = online
         self._client_id = client_id
-        self._backoff = Backoff()
-        self._probe = Probe()
-        self._refused = 0
-        self._silences = 0
-        self._unsettled = True
+        self._reach = Reach(connection, clock, random, online)
+        self._claimed: frozenset[str] | None = None
         self._sweeper = Sweeper(store, changes)
         self._cursor: str | None = None
         self._unread = 0
@@ -97,7 +87,7 @@ class Engine:
     def wake(self, *, urgent: bool = False) -> None:
         """Synchronise soon; `urgent` also while backing off or probing."""
         if urgent:
-            self._silences = min(self._silences, FAILURES_TO_OFFLINE)
+            self._reach.hurry()
         self._waking.wake(urgent=urgent)
 
     def poke(self, cursor: str | None) -> None:
@@ -130,16 +120,16 @@ class Engine:
             seconds = await self._seconds_to_next()
             rest = Rest(seconds if report.progressed else max(seconds, PAUSE), urgent_only=False)
         except Unreachable as error:
-            report, rest = SyncReport(error=str(error)), self._lost(error)
+            report, rest = SyncReport(error=str(error)), self._reach.without_answer(error)
         except Refused as error:
             report = SyncReport(error=str(error), hold=HOLDS.get(error.status))
-            rest = Rest(HOLD) if report.hold else self._backing_off(error.retry_after)
+            rest = Rest(HOLD) if report.hold else self._reach.backing_off(error.retry_after)
         except StorageError as error:
             _log.warning("This device's storage failed during a synchronisation: %s", error)
-            report, rest = SyncReport(error=str(error)), self._backing_off()
+            report, rest = SyncReport(error=str(error)), self._reach.backing_off()
         except Exception as error:
             _log.exception("A defect ended a synchronisation")
-            report, rest = SyncReport(error=str(error)), self._backing_off()
+            report, rest = SyncReport(error=str(error)), self._reach.backing_off()
         self._status.end(report, self._unread)
         for waiter in waiters:
             if not waiter.done():
@@ -147,10 +137,14 @@ class Engine:
         return rest
 
     async def _synchronise(self) -> SyncReport:
-        if self._silences >= FAILURES_TO_OFFLINE:
-            await self._answer(self._transport.probe())
+        self._reach.reached = False
+        if self._reach.lost:
+            await self._reach.answer(self._transport.probe())
+            self._reach.reached = True
         report, more = SyncReport(), True
         try:
+            if self._refusals.wary:
+                report = report.plus(await self._pull())
             while more:
                 settled, more = await self._round()
                 report = report.plus(settled)
@@ -158,29 +152,45 @@ class Engine:
             with contextlib.suppress(StorageError):  # the next round does it
                 await self._requeue()
             raise
-        self._refused = 0
+        self._reach.succeeded()
         return report
+
+    async def _pull(self) -> Settled:
+        """Ask without any action, to learn whether it is one of them that the server fails at."""
+        settled, _ = await self._exchange(await self._transact(claim_none()))
+        self._reach.reached = self._refusals.answered = True
+        return settled
 
     async def _round(self) -> tuple[Settled, bool]:
         """One request and its answer; returns what it settled and whether there is more to do."""
+        await self._requeue()
         now, limit = self._clock.now(), self._refusals.batch
-        await self._transact(requeue() if self._unsettled else requeue(now))
-        self._unsettled = True
+        self._claimed = None
         claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
+        self._claimed = frozenset(entry.id for entry in claimed.entries)
+        return await self._exchange(claimed, self._reach.heard)
+
+    async def _exchange(
+        self, claimed: Claim, heard: Callable[[], None] = lambda: None
+    ) -> tuple[Settled, bool]:
         push = Push(self._client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
-            answer = await self._answer(self._transport.sync(push))
+            answer = await self._reach.answer(self._transport.sync(push))
         except Refused as error:
             return await self._judge(error, push.entries), True
+        except Unreachable as error:
+            if self._reach.reached:
+                await self._refusals.doubt(error, push.entries)
+            raise
+        heard()
         settled = await self._settle(push, answer)
         if answer.broke_off is not None:
             if not isinstance(answer.broke_off, Refused) or answer.refused is None:
                 raise answer.broke_off
             return settled.add(await self._judge(answer.broke_off, [answer.refused])), True
         settled.add(await self._runner.run_all(claimed.local))
-        full = len(push.entries) + len(claimed.local) >= limit
-        more = answer.response.has_more or settled.freed > 0 or (full and settled.progressed)
-        return settled, more
+        more = answer.response.has_more or settled.freed > 0
+        return settled, more or (claimed.full and settled.progressed)
 
     async def _settle(self, push: Push, answer: Answer) -> Settled:
         entries, response = push.entries, answer.response
@@ -190,7 +200,8 @@ class Engine:
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
         self._changes.announce(settled.changed, outcomes=settled.outcomes)
-        self._unsettled = False
+        if entries:
+            self._claimed = frozenset()
         if settled.restored:
             self._status.change(restored=True)
         await self._sweeper.run(settled.sweeps)
@@ -203,41 +214,9 @@ class Engine:
         return judged
 
     async def _requeue(self) -> None:
-        await self._transact(requeue())
-        self._unsettled = False
-
-    async def _answer(self, request: Awaitable[T]) -> T:
-        """Await a request; say so if there is no answer for long, and that there is one at last."""
-        task = asyncio.ensure_future(request)
-        try:
-            if not await wait_at_most(self._clock, SILENCE, task):
-                self._connection.set_disconnected()
-            answer = await task
-        except Refused:
-            self._heard()
-            raise
-        finally:
-            task.cancel()
-        self._heard()
-        return answer
-
-    def _heard(self) -> None:
-        self._silences = 0
-        self._connection.set_connected()
-
-    def _lost(self, error: Unreachable) -> Rest:
-        self._silences += 1
-        if error.answered or self._silences >= FAILURES_TO_OFFLINE or not self._online():
-            self._silences = max(self._silences, FAILURES_TO_OFFLINE)
-            self._connection.set_disconnected(no_server=error.answered)
-            probes = self._silences - FAILURES_TO_OFFLINE
-            return Rest(self._probe.delay(probes, self._random.random()))
-        self._connection.set_connecting()
-        return Rest(self._backoff.delay(self._silences, self._random.random()))
-
-    def _backing_off(self, retry_after: float | None = None) -> Rest:
-        self._refused += 1
-        return Rest(self._backoff.delay(self._refused, self._random.random(), retry_after))
+        """Let go of what this engine claimed, or of what whoever led before it was pushing."""
+        await self._transact(requeue(self._clock.now(), own=self._claimed))
+        self._claimed = frozenset()
 
     async def _seconds_to_next(self) -> float:
         """Return the seconds until the next pending action is due, at most those of a poll."""

@@ -34,7 +34,7 @@ class Outcomes:
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(action_id, []).append(waiter)
         try:
-            known = self._ended.get(action_id) or await self._stored(action_id)
+            known = await self._stored(action_id)
             if known is None and await wait_at_most(self._clock, timeout, waiter):
                 known = waiter.result()
             return known
@@ -42,6 +42,7 @@ class Outcomes:
             self._forget(action_id, waiter)
 
     async def _stored(self, action_id: str) -> Outcome | None:
+        """Return how an action ended; what is stored is newer than what is remembered."""
         (found,) = await self._store.read(by_id(action_id))
         entries: Sequence[Entry] = read_entries(found)
         if entries:

@@ -72,9 +72,10 @@ class RestTransport:
         name = next(iter(self._registry.collections()), "")
         url = f"{self._api_url}/{name}?limit=1"
         response = await self._http("GET", url, timeout=PROBE_TIMEOUT)
-        body = body_of(response)
+        now = self._clock.now()
+        body = body_of(response, now)
         if response.status in WAITING or response.status >= 500:
-            raise refused(response, body, self._clock.now())
+            raise refused(response, body, now)
 
     def _unread(self, pulled: Pulled) -> int:
         """Return how many messages of others a pull brought, where it brings only what changed."""

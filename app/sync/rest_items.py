@@ -18,7 +18,7 @@ from app.core.backoff import parse_retry_after
 from app.errors import Refused
 from app.ports import HttpResponse
 from app.protocol import Problem, Row
-from app.sync.transport import not_our_server
+from app.sync.transport import TOO_LARGE, not_our_server
 
 LISTS = ("items", "results", "rows", "data", "value")
 """Names under which APIs put a list, where the answer is not one itself."""
@@ -28,20 +28,22 @@ CURRENT = ("row", "current", "item", "data")
 _log = logging.getLogger(__name__)
 
 
-def body_of(response: HttpResponse) -> Any:
-    """Return the JSON of an answer, `None` where it has none.
+def body_of(response: HttpResponse, now: int) -> Any:
+    """Return the JSON of an answer, `None` where it has none; `now` is in ms since the epoch.
 
-    Raises `Unreachable` for anything else, such as a captive portal's page.
+    Raises `Unreachable` for anything else, such as a captive portal's page; but that a request was
+    too large, a proxy says by a page of its own.
     """
     if not response.body.strip():
         return None
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        not_our_server()
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    if not is_json and response.status == TOO_LARGE:
+        return None
     try:
-        return json.loads(response.body)
+        return json.loads(response.body) if is_json else not_our_server(response, now)
     except ValueError:
-        not_our_server()
+        not_our_server(response, now)
 
 
 def row_in(value: Any, collection: str, version: int, place: int = 0) -> Row | None:
@@ -86,11 +88,10 @@ def is_row(value: Mapping[str, Any], collection: str) -> bool:
     return is_named and "data" in value and isinstance(value.get("version"), int)
 
 
-def list_in(body: Any) -> list[Any]:
-    """Return the items of a collection's answer; raises `Unreachable` where it holds no list."""
+def list_in(body: Any) -> list[Any] | None:
+    """Return the items of a collection's answer, `None` where it holds no list."""
     held = [body, *(body.get(name) for name in LISTS)] if isinstance(body, dict) else [body]
-    found = next((value for value in held if isinstance(value, list)), None)
-    return not_our_server() if found is None else found
+    return next((value for value in held if isinstance(value, list)), None)
 
 
 def problem_in(status: int, body: Any) -> Problem:

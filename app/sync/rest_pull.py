@@ -8,29 +8,35 @@ is read whole, and only kept if it is not what it was before: then a new round b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urljoin
 
 from app.core.actions import Registry
+from app.errors import Unreachable
 from app.ports import Clock, Http, HttpResponse
 from app.protocol import Row
 from app.sync.rest_items import body_of, is_row, list_in, refused, rows_in
 from app.sync.transport import NO_ENDPOINT, SYNC_TIMEOUT, not_our_server
 
 MOST_PAGES = 100
-"""Pages of one collection that are followed, of an API that gives no cursors."""
+"""Linked pages of one collection that are read and settled at once; the rest follows after that."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a collection was read: by the API's cursor, or what it was like as a whole."""
+    """How far a collection was read: by the API's cursor, or what it was like as a whole.
+
+    In the middle of a long list `link` is the address of its next page, and `digest` is of what
+    came before that.
+    """
 
     cursor: str | None = None
     etag: str | None = None
     digest: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,10 @@ def place_of(cursor: str | None) -> Place:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows of a collection. `whole`: these are all; `more`: there are more behind the mark."""
+    """Rows of a collection; `more`: there are more behind the mark.
+
+    `whole`: the collection is read as a list, to which these rows, and no others, belong.
+    """
 
     rows: list[Row]
     mark: Mark
@@ -130,24 +139,37 @@ class RestPull:
             page = await self._read(name, place.marks.get(name), place.turn)
             if page is None:
                 continue
-            if page.whole and page.mark.digest != place.marks.get(name, Mark()).digest:
-                todo = tuple(other for other in names if other != name)
+            end = await self._end(name, page, place.turn)
+            if page.whole and end.digest != place.marks.get(name, Mark()).digest:
+                others = tuple(other for other in names if other != name)
+                todo = (name, *others) if page.more else others
                 begun = Place(place.turn, {name: page.mark}, todo)
                 return Pulled(page.rows, begun, bool(todo), reset=True)
             rows += [] if page.whole else page.rows
-            marks[name] = page.mark
-            has_more |= page.more
+            marks[name] = end
+            has_more |= page.more and not page.whole
         return Pulled(rows, replace(place, marks=marks), has_more, fresh=True)
+
+    async def _end(self, name: str, page: Page, turn: int) -> Mark:
+        """Return the mark at the end of a list that begins with `page`, without keeping its rows.
+
+        So a long list that is as it was costs no write, and no more memory than a part of it.
+        """
+        while page.whole and page.more:
+            page = await self._further(name, page.mark, turn)
+        return page.mark
 
     async def _read(self, name: str, mark: Mark | None, turn: int) -> Page | None:
         """Read a collection on from its mark; `None` where the API does not have it."""
         mark = mark or Mark()
+        if mark.link is not None:
+            return await self._further(name, mark, turn)
         query = f"?deleted=true&cursor={quote(mark.cursor)}" if mark.cursor else ""
         condition = {"If-None-Match": mark.etag} if mark.etag else {}
         response = await self._get(f"{self._api_url}/{name}{query}", condition)
         if response.status == 304:
             return Page([], mark, whole=True)
-        body = body_of(response)
+        body = body_of(response, self._clock.now())
         if response.status in NO_ENDPOINT:
             return None
         if response.status == 410 and mark.cursor:
@@ -156,31 +178,51 @@ class RestPull:
         if _gives_cursors(body, name):
             rows = rows_in(body["rows"], name, turn)
             return Page(rows, Mark(cursor=body["cursor"]), more=bool(body["has_more"]))
-        return await self._whole(name, response, body, turn)
+        return await self._list(name, f"{self._api_url}/{name}", response, turn)
 
-    async def _whole(self, name: str, response: HttpResponse, body: Any, turn: int) -> Page:
-        """Read a collection to its end, page by page where the API links the next one."""
-        texts, rows, etag = [response.body], rows_in(list_in(body), name, turn), None
-        url = f"{self._api_url}/{name}"
-        if _next(response) is None:
-            etag = response.headers.get("etag")
-        while (link := _next(response)) is not None and len(texts) < MOST_PAGES:
+    async def _further(self, name: str, mark: Mark, turn: int) -> Page:
+        """Read a list on from where its mark says."""
+        url = mark.link or ""
+        return await self._list(name, url, await self._get(url, {}), turn, mark.digest)
+
+    async def _list(
+        self, name: str, url: str, first: HttpResponse, turn: int, before: str | None = None
+    ) -> Page:
+        """Read a list from the page `first` on, which is the one at `url`, along its links.
+
+        `before` is the digest of the pages before it, if there are any.
+        """
+        pages, rows, seen = [first], rows_in(self._items(first), name, turn), {url}
+        while (link := _next(pages[-1])) is not None:
             url = urljoin(url, link)
-            response = await self._get(url, {})
-            body = body_of(response)
-            self._check(response, body)
-            texts.append(response.body)
-            rows += rows_in(list_in(body), name, turn)
-        return Page(rows, Mark(etag=etag, digest=_digest(texts)), whole=True)
+            if len(pages) == MOST_PAGES:
+                mark = Mark(digest=_digest(before, pages), link=url)
+                return Page(rows, mark, whole=True, more=True)
+            if url in seen:
+                raise Unreachable(f"The list of {name} has no end.", answered=True)
+            seen.add(url)
+            pages.append(await self._get(url, {}))
+            rows += rows_in(self._items(pages[-1]), name, turn)
+        alone = before is None and len(pages) == 1
+        etag = first.headers.get("etag") if alone else None
+        return Page(rows, Mark(etag=etag, digest=_digest(before, pages)), whole=True)
+
+    def _items(self, response: HttpResponse) -> list[Any]:
+        """Return the items of one page of a list."""
+        body = body_of(response, self._clock.now())
+        self._check(response, body)
+        items = list_in(body)
+        return not_our_server(response, self._clock.now()) if items is None else items
 
     async def _get(self, url: str, headers: dict[str, str]) -> HttpResponse:
         return await self._http("GET", url, headers=headers, timeout=SYNC_TIMEOUT)
 
     def _check(self, response: HttpResponse, body: Any) -> None:
+        now = self._clock.now()
         if response.status >= 400:
-            raise refused(response, body, self._clock.now())
+            raise refused(response, body, now)
         if response.status != 200:
-            not_our_server()
+            not_our_server(response, now)
 
 
 def _gives_cursors(body: Any, name: str) -> bool:
@@ -200,5 +242,6 @@ def _next(response: HttpResponse) -> str | None:
     return None
 
 
-def _digest(texts: Iterable[str]) -> str:
-    return sha256("\0".join(texts).encode()).hexdigest()
+def _digest(before: str | None, pages: Sequence[HttpResponse]) -> str:
+    texts = [] if before is None else [before]
+    return sha256("\0".join([*texts, *(page.body for page in pages)]).encode()).hexdigest()

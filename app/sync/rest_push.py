@@ -87,13 +87,9 @@ class RestPush:
         action = entry.parsed()
         base = entry.base if entry.base is None else self._seen(entry.collection, entry.base)
         try:
-            data = self._registry.apply(base, action)
-        except NotFound as error:
-            return _rejected(action, Problem(code="unknown_type", message=str(error)))
-        except Rejected as error:
-            return _rejected(
-                action, Problem(code=error.code, message=str(error), fields=error.fields)
-            )
+            data = self._after(base, action)
+        except (NotFound, Rejected) as error:
+            return _refusal(action, error)
         change = Change(action, base, data)
         if change.method == "POST":
             return await self._send(change, version)
@@ -113,7 +109,7 @@ class RestPush:
     async def _send(self, change: Change, version: int, attempts: int = ATTEMPTS) -> Carried:
         action = change.action
         response = await self._request(change.method, change)
-        body, status = body_of(response), response.status
+        body, status = body_of(response, self._clock.now()), response.status
         if 200 <= status < 300:
             row = self._result(change, body, version)
             return Carried(Result(id=action.id, verdict="applied", row=row), not change.again)
@@ -135,7 +131,7 @@ class RestPush:
         if status in WAITING or status >= 500:
             raise refused(response, body, self._clock.now())
         if status < 400:
-            not_our_server()
+            not_our_server(response, self._clock.now())
         return _rejected(action, problem_in(status, body))
 
     async def _stale(
@@ -154,9 +150,9 @@ class RestPush:
         checks = self._registry.get(action.type).checks_version
         if theirs is not None and change.base is not None and not checks and attempts > 1:
             try:
-                data = self._registry.apply(theirs, action)
-            except Rejected as error:
-                return _rejected(action, Problem(code=error.code, message=str(error)))
+                data = self._after(theirs, action)
+            except (NotFound, Rejected) as error:
+                return _refusal(action, error)
             anew = Change(action, theirs, data, tag, again=True)
             go_on = self._compare if tag is None else self._send
             return await go_on(anew, version, attempts - 1)
@@ -165,13 +161,14 @@ class RestPush:
     async def _read(self, change: Change, version: int) -> tuple[Row | None, str | None]:
         """Return the item as it stands, and its tag."""
         response = await self._request("GET", change)
-        body = body_of(response)
+        now = self._clock.now()
+        body = body_of(response, now)
         if response.status in GONE:
             return None, None
         if response.status != 200:
-            raise refused(response, body, self._clock.now())
+            raise refused(response, body, now)
         row = row_in(body, change.action.collection, version)
-        return (row, response.headers.get("etag")) if row else not_our_server()
+        return (row, response.headers.get("etag")) if row else not_our_server(response, now)
 
     async def _request(self, method: str, change: Change) -> HttpResponse:
         action = change.action
@@ -212,6 +209,18 @@ class RestPush:
         message = "The item does not exist any more."
         return _rejected(action, Problem(code="not_found", message=message))
 
+    def _after(self, data: Data | None, action: Action) -> Data | None:
+        """Return what an action makes of an item; raises `NotFound` or `Rejected`.
+
+        A defect of its function is the action's alone, and so is data that cannot be sent.
+        """
+        try:
+            after = self._registry.attempt(data, action)
+            json.dumps(after)
+        except (TypeError, ValueError, RecursionError):
+            raise Rejected("failed", "What this change makes of the item is no JSON.") from None
+        return after
+
     def _seen(self, collection: str, data: Data) -> Data:
         """Return what the collection's model knows of an item; APIs add fields of their own."""
         model = self._registry.model(collection)
@@ -222,6 +231,14 @@ class RestPush:
 
 def _matching(change: Change, tag: str | None) -> Change:
     return replace(change, match=tag)
+
+
+def _refusal(action: Action, error: NotFound | Rejected) -> Carried:
+    """Return the verdict on an action that its own function refuses, or that has none here."""
+    if isinstance(error, NotFound):
+        return _rejected(action, Problem(code="unknown_type", message=str(error)))
+    problem = Problem(code=error.code, message=str(error), fields=error.fields)
+    return _rejected(action, problem)
 
 
 def _rejected(action: Action, problem: Problem) -> Carried:

@@ -13,7 +13,7 @@ from app.core.claim import claim_local
 from app.core.decision import Decision
 from app.core.entry import Entry
 from app.core.invalid import Check
-from app.core.outbox import TakenOut, complete, fail_attempt
+from app.core.outbox import TakenOut, complete, defer, fail_attempt
 from app.core.quarantine import quarantine
 from app.core.settle import Settled
 from app.errors import NotFound
@@ -24,13 +24,17 @@ from app.sync.handlers import Handler, Handlers
 from app.sync.waiting import wait_at_most
 
 TIMEOUT = 60.0
-"""Seconds that a handler may take; it counts as failed then, since everything waits behind it."""
+"""Seconds that a handler may take; it counts as failed then, since everything waits behind it. Its
+claim is for longer (`LOCAL_LEASE`)."""
 
 _log = logging.getLogger(__name__)
 
 
 class Runner:
-    """Runs handlers for claimed entries; after a crash one may run again, with the same id."""
+    """Runs handlers for claimed entries; after a crash one may run again, with the same id.
+
+    In the context that ran it none does: what was carried out is remembered until it is settled.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Runner:
         self._changes = changes
         self._clock = clock
         self._random = random
+        self._done: dict[str, Entry] = {}
 
     @property
     def check(self) -> Check:
@@ -64,6 +69,8 @@ class Runner:
         failed in the meantime, or another context may have taken it.
         """
         settled = Settled()
+        for entry in list(self._done.values()):
+            await self._complete(entry, settled)
         for entry in entries:
             if entry.readable() is None:
                 await self._quarantine(entry, settled)
@@ -98,11 +105,21 @@ class Runner:
             return
         finally:
             running.cancel()
-        settled.synced += 1
-        with contextlib.suppress(NotFound):  # discarded while its handler ran
+        await self._complete(entry, settled)
+
+    async def _complete(self, entry: Entry, settled: Settled) -> None:
+        """Take out an entry that was carried out; where that fails, it is done the next time."""
+        self._done.pop(entry.id, None)
+        try:
             taken: TakenOut = await self._transact(complete(entry))
             settled.freed += sum(other.state == "pending" for other in taken.others)
-        self._changes.announce([(entry.collection, entry.item_id)], outcomes={entry.id: "applied"})
+        except NotFound:
+            pass  # discarded while its handler ran
+        except BaseException:
+            self._done[entry.id] = entry
+            raise
+        settled.synced += 1
+        self._changes.announce([entry.item], outcomes={entry.id: "applied"})
 
     async def count_failure(
         self, entry: Entry, message: str, code: str = "handler_failed", in_doubt: bool = False
@@ -124,6 +141,11 @@ class Runner:
         ended = {} if counted.outcome is None else {counted.id: counted.outcome}
         self._changes.announce([(entry.collection, entry.item_id)], outcomes=ended)
         return counted
+
+    async def put_off(self, entry: Entry, until: int, problem: Problem) -> None:
+        """Let an entry at which the server fails wait, and show why."""
+        await self._transact(defer(entry, until, problem))
+        self._changes.announce([entry.item])
 
     async def _transact(self, decision: Decision) -> Any:
         return await self._store.transact(decision.queries, decision.decide)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from pydantic import ValidationError
 
@@ -12,7 +12,15 @@ from app.core.backoff import parse_retry_after
 from app.core.entry import Entry
 from app.errors import Refused, TransportError, Unreachable
 from app.ports import Clock, Http, HttpResponse
-from app.protocol import MAX_PULL_ROWS, PROTOCOL, ErrorResponse, SyncRequest, SyncResponse
+from app.protocol import (
+    MAX_PULL_ROWS,
+    PROTOCOL,
+    ErrorResponse,
+    Problem,
+    SyncRequest,
+    SyncResponse,
+    Wire,
+)
 
 SYNC_TIMEOUT = 30.0
 PROBE_TIMEOUT = 10.0
@@ -20,6 +28,10 @@ OTHER_CURSOR = "{"
 """How cursors of `RestTransport` begin: after a change of the transport all is pulled anew."""
 NO_ENDPOINT = (404, 405)
 """Answers of something that has no sync endpoint here, and so says nothing of our actions."""
+TOO_LARGE = 413
+"""The one answer of a proxy that is about what was sent, also where it is a page."""
+BUSY = (408, 425, 429)
+"""Answers that say when to come back, as do those of 500 and more; also where they are a page."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,12 @@ class Answer:
         return frozenset(entry.id for entry in entries) - doubtful
 
 
+class _Health(Wire):
+    """What a Driftline server says of itself, as far as a probe looks at it."""
+
+    status: Literal["ok"]
+
+
 class Transport(Protocol):
     """The engine's way to the server.
 
@@ -97,10 +115,15 @@ class BatchTransport:
 
     async def probe(self) -> None:
         response = await self._http("GET", f"{self._api_url}/health", timeout=PROBE_TIMEOUT)
+        now = self._clock.now()
         if not _is_json(response):
-            not_our_server()
+            not_our_server(response, now)
         if response.status != 200:
-            refuse(response, self._clock.now())
+            refuse(response, now)
+        try:
+            _Health.model_validate_json(response.body)
+        except ValidationError:
+            not_our_server(response, now)
 
 
 def render_request(push: Push) -> str:
@@ -119,16 +142,19 @@ def interpret(response: HttpResponse, now: int) -> SyncResponse:
     """Return the answer to a sync request; `now` is in milliseconds since the epoch.
 
     Whatever is not a Driftline answer (a captive portal's page, a proxy's error, a static host)
-    counts as no answer: raises `Unreachable`. An error status of our server raises `Refused`.
+    counts as no answer: raises `Unreachable`. An error status of our server raises `Refused`, and
+    so does a 413 of whoever stands before it.
     """
+    if response.status == TOO_LARGE:
+        refuse(response, now)
     if not _is_json(response) or response.status in NO_ENDPOINT:
-        not_our_server()
+        not_our_server(response, now)
     if response.status != 200:
         refuse(response, now)
     try:
         return SyncResponse.model_validate_json(response.body)
     except ValidationError:
-        not_our_server()
+        not_our_server(response, now)
 
 
 def refuse(response: HttpResponse, now: int) -> NoReturn:
@@ -136,7 +162,10 @@ def refuse(response: HttpResponse, now: int) -> NoReturn:
     try:
         problem = ErrorResponse.model_validate_json(response.body).error
     except ValidationError:
-        not_our_server()
+        if response.status != TOO_LARGE:
+            not_our_server(response, now)
+        message = "Something on the way to the server takes no request of this size."
+        problem = Problem(code="too_large", message=message)
     raise Refused(
         response.status,
         problem.code,
@@ -146,9 +175,16 @@ def refuse(response: HttpResponse, now: int) -> NoReturn:
     )
 
 
-def not_our_server() -> NoReturn:
-    """Raise the `Unreachable` for an answer that did not come from a Driftline server."""
-    raise Unreachable("Something answered, but it is not a Driftline server.", answered=True)
+def not_our_server(response: HttpResponse | None = None, now: int = 0) -> NoReturn:
+    """Raise the `Unreachable` for an answer that did not come from a Driftline server.
+
+    A proxy's page says, like our server, when to come back to a server that is in trouble.
+    """
+    wait = None
+    if response is not None and (response.status in BUSY or response.status >= 500):
+        wait = parse_retry_after(response.headers.get("retry-after"), now)
+    message = "Something answered, but it is not a Driftline server."
+    raise Unreachable(message, answered=True, retry_after=wait)
 
 
 def _is_json(response: HttpResponse) -> bool:

@@ -43,6 +43,19 @@ def finish_job(current: Data | None, action: Action) -> Data | None:
     return {**(current or {}), "done": True}
 
 
+TOO_LARGE = HttpResponse(413, "<h1>Too large</h1>", {"content-type": "text/html"})
+BROKEN: list[bool] = []
+"""Not empty while `mend_job` has a defect, on devices and on our server."""
+
+
+@registry.action("mend_job")
+def mend_job(current: Data | None, action: Action) -> Data | None:
+    """Note that a job is about mending, unless it is broken itself."""
+    if BROKEN:
+        raise KeyError("no such field")
+    return {**(current or {}), "note": "mending"}
+
+
 @dataclass
 class Stage:
     """A server behind a network with faults, and devices that reach it in one way.
@@ -318,6 +331,55 @@ async def action_at_which_the_server_fails_is_put_off_and_the_others_go_on(stage
     assert stage.effects() == 6
     (entry,) = await entries(client)
     assert (entry.state, entry.attempts) == ("failed", 3)
+
+
+async def action_whose_function_has_a_defect_fails_alone(stage: Stage) -> None:
+    client = await stage.open()
+    item = await made(stage, client)
+    stage.network.down = True
+    bad = await client.queue.add("mend_job", collection=JOBS, item_id=item)
+    fine = await jobs_of(client).save(Job(title="Fine"))
+    BROKEN.append(True)
+    try:
+        stage.network.down = False
+        await client.sync()
+        await stage.clock.until(lambda: client.status.get().failed == 1)
+        await stage.clock.until(lambda: fine in stage.items())
+        entry = await client.queue.get(bad)
+        assert (entry.state, entry.error and entry.error.code) == ("failed", "failed")
+    finally:
+        BROKEN.clear()
+    await client.queue.retry(bad)
+    await stage.rest(client)
+    assert stage.items()[item]["note"] == "mending"
+
+
+async def proxy_that_finds_one_action_too_large_fails_it_alone(stage: Stage) -> None:
+    client, answer = await stage.open(), stage.network._server
+
+    def small(method: str, url: str, body: str | None, headers: Mapping[str, str]) -> HttpResponse:
+        too_large = method != "GET" and body is not None and len(body) > 5_000
+        return TOO_LARGE if too_large else answer(method, url, body, headers)
+
+    stage.network._server = small
+    big = await jobs_of(client).save(Job(title="x" * 6_000))
+    fine = await jobs_of(client).save(Job(title="Fine"))
+    await stage.clock.until(lambda: client.status.get().failed == 1)
+    await stage.clock.until(lambda: fine in stage.items())
+    assert big not in stage.items()
+    assert client.connection.status == "connected"
+
+
+async def page_of_a_proxy_that_asks_for_time_gets_it(stage: Stage) -> None:
+    client = await stage.open()
+    for status in (429, 503):
+        before = stage.clock.now()
+        headers = {"content-type": "text/html", "retry-after": "100"}
+        stage.network.faults.append(HttpResponse(status, "<h1>Wait</h1>", headers))
+        await jobs_of(client).save(Job(title=f"{status}"))
+        await stage.rest(client)
+        assert stage.clock.now() - before >= 100_000
+    assert {item["title"] for item in stage.items().values()} == {"429", "503"}
 
 
 async def pull_shows_what_others_made_changed_and_deleted(stage: Stage) -> None:

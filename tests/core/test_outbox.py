@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.actions import Registry
-from app.core.claim import claim, requeue
+from app.core.claim import LOCAL_LEASE, MAX_BYTES, claim, claim_local, claim_none, requeue
 from app.core.decision import Decision
 from app.core.edit import retry
 from app.core.enqueue import Draft, enqueue
@@ -17,7 +17,7 @@ from app.core.outbox import fail_attempt, remove
 from app.core.schema import METADATA, OUTBOX, UPGRADES
 from app.core.settle import settle
 from app.memory import MemoryStore
-from app.ports import Get, Scan
+from app.ports import Batch, Get, Scan
 from app.protocol import Action, Problem, Result, Row, SyncResponse
 from tests.examples import examples
 
@@ -275,3 +275,42 @@ async def test_claim_of_a_clock_that_was_set_back_since_is_given_up() -> None:
     await run(store, claim(NOW, 10))
     assert await run(store, requeue(NOW)) == []
     assert [entry.id for entry in await run(store, requeue(NOW - LONGEST_WAIT))] == ["one"]
+
+
+async def test_claim_of_another_is_let_go_of_once_it_is_over_and_one_s_own_at_once() -> None:
+    store = new_store()
+    (call,) = await add(store, "call", item="a")
+    await add(store, "mine", item="b")
+    assert await run(store, claim_local(call, NOW))
+    await run(store, claim(NOW, 10))
+    assert await run(store, requeue(NOW, own={"another"})) == []
+    assert [entry.id for entry in await run(store, requeue(NOW, own={"mine"}))] == ["mine"]
+    await run(store, claim(NOW, 10))
+    assert [entry.id for entry in await run(store, requeue(NOW, own=None))] == ["mine"]
+    assert await run(store, requeue(NOW + LOCAL_LEASE - 1, own=None)) == []
+    assert [entry.id for entry in await run(store, requeue(NOW + LOCAL_LEASE))] == ["call"]
+
+
+async def test_claim_is_bounded_in_bytes_but_takes_one_at_least() -> None:
+    store = new_store()
+    for number in range(4):
+        await add(store, f"n{number}", item=f"i{number}")
+    found = await entries(store)
+    fat = [entry.rewritten(data={"text": "ä" * (MAX_BYTES // 4)}) for entry in found[:2]]
+    huge = found[2].rewritten(data={"text": "x" * MAX_BYTES})
+    puts = [entry.put() for entry in (*fat, huge)]
+    await store.transact([], lambda: Batch(puts))
+    taken: list[tuple[list[str], bool]] = []
+    while (claimed := await run(store, claim(NOW, 10))).entries:
+        taken.append(([entry.id for entry in claimed.entries], claimed.full))
+    assert taken == [(["n0"], True), (["n1"], True), (["n2"], True), (["n3"], False)]
+
+
+async def test_pull_alone_claims_nothing_and_says_what_is_settled() -> None:
+    store = new_store()
+    await add(store, "one", "two")
+    first, _ = await entries(store)
+    await run(store, remove(first))
+    asked = await run(store, claim_none())
+    assert (asked.entries, asked.local, asked.settled_through, asked.cursor) == ((), (), 1, None)
+    assert await states(store) == {"two": "pending"}

@@ -14,8 +14,9 @@ import pytest
 
 from app.core.backoff import Backoff
 from app.core.collections import registry
+from app.core.schema import ROWS
 from app.errors import Refused, Unreachable
-from app.ports import HttpResponse
+from app.ports import Get, HttpResponse
 from app.sync.client import Client
 from app.sync.queue import New
 from app.sync.refusals import Refusals
@@ -183,6 +184,33 @@ async def test_conflict_of_a_request_is_one_of_its_action(
     poison.answer = error_answer(503)
     assert await client.queue.retry(bad) != bad, "it was answered: a new id"
     await device.kill()
+
+
+@pytest.mark.parametrize("status", [409, 412])
+async def test_conflict_without_the_row_is_followed_by_a_pull_and_retried_on_what_that_brought(
+    status: int, clock: FakeClock, server: Loopback
+) -> None:
+    """Whoever stands before our server may answer so; it is the device that gets the row."""
+    network = FakeNetwork(clock, server)
+    mine, theirs = Device(clock, network, seed=1), Device(clock, network, seed=2)
+    client, other = await started(mine, clock), await started(theirs, clock)
+    await client.queue.add("create", {"n": 1}, collection="things", item_id="a")
+    await clock.until(lambda: idle(client))
+    await other.sync()
+    await other.queue.add("update", {"n": 2}, collection="things", item_id="a")
+    await clock.until(lambda: idle(other))
+    network.faults.append(error_answer(status))
+    mine_is = await client.queue.add("update", {"m": 3}, collection="things", item_id="a")
+    await clock.until(lambda: client.status.get().conflicts == 1)
+    await clock.settle()
+    (row,) = await mine.store.read(Get(ROWS, ["things", "a"]))
+    assert row["data"] == {"n": 2}, "at once: a refused push is followed by the next request"
+    await client.queue.retry(mine_is)
+    await clock.until(lambda: idle(client))
+    (row,) = await mine.store.read(Get(ROWS, ["things", "a"]))
+    assert row["data"] == {"n": 2, "m": 3}
+    await mine.kill()
+    await theirs.kill()
 
 
 async def test_action_that_alone_fails_on_a_reachable_server_fails_after_three_attempts(
