@@ -8,7 +8,8 @@ from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import LONGEST_WAIT, Entry, beyond, by_item, due, parted, read_entries
-from app.core.outbox import CURSOR, SEQ, value_of
+from app.core.metadata import CLIENT_ID, CURSOR, RESET, SEQ, Stored, id_of, number_of
+from app.core.reset import place_of
 from app.core.schema import OUTBOX
 from app.ports import Batch, Scan
 from app.protocol import MAX_SAFE_INTEGER
@@ -21,19 +22,27 @@ LEASE = 60_000
 class Claim:
     """What is due: `entries` to push, in order, and `local` ones that handlers carry out.
 
-    `cursor` and `settled_through` are what the request says besides.
+    `cursor`, `settled_through` and `client_id` are what the request says besides.
     """
 
     entries: tuple[Entry, ...]
     local: tuple[Entry, ...]
     cursor: str | None
     settled_through: int
+    client_id: str = ""
 
 
-def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: False) -> Decision:
+def claim(
+    now: int,
+    limit: int,
+    is_local: Callable[[Entry], bool] = lambda _: False,
+    client_id: str = "",
+) -> Decision:
     """Mark up to `limit` due entries as in flight, but for local ones; returns a `Claim`.
 
-    An entry behind a local one of its item waits until that has been carried out. A damaged entry
+    An entry behind a local one of its item waits until that has been carried out, and one behind
+    another client's until the next request; `client_id` is ours where its record cannot be read. A
+    damaged entry
     counts as local: it cannot be sent. What is put off for longer than anything ever is waits for a
     clock that was set back since, and is brought nearer; also what is blocked, or the wait would
     begin anew for each of a line.
@@ -48,19 +57,30 @@ def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: Fa
         put_off: list[dict[str, Any]],
         blocked: list[dict[str, Any]],
         oldest: list[dict[str, Any]],
-        cursor: dict[str, Any] | None,
-        seq: dict[str, Any] | None,
+        *known: Stored,
     ) -> Batch:
+        cursor, reset, seq, record = known
         entries, local = parted(read_entries(found), stays_here)
-        settled = oldest[0]["seq"] - 1 if oldest else value_of(seq, 0)
-        result = Claim(tuple(entries), tuple(local), value_of(cursor), settled)
-        leased = now + LEASE
-        sent = [e.put(state="in_flight", next_attempt_at=leased, sent=True) for e in entries]
+        client, entries = _of_one_client(entries, id_of(record) or client_id)
+        settled = oldest[0]["seq"] - 1 if oldest else number_of(seq) or 0
+        result = Claim(tuple(entries), tuple(local), place_of(cursor, reset), settled, client)
+        taken = {"state": "in_flight", "next_attempt_at": now + LEASE, "client_id": client}
+        sent = [entry.put(**taken, sent=True) for entry in entries]
         sooner = [entry.put(next_attempt_at=latest) for entry in read_entries([*put_off, *blocked])]
         return Batch([*sent, *sooner], result)
 
     late = beyond("pending", latest, limit), beyond("blocked", latest, limit)
-    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
+    known = CURSOR, RESET, SEQ, CLIENT_ID
+    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), *known], decide)
+
+
+def _of_one_client(entries: list[Entry], now: str) -> tuple[str, list[Entry]]:
+    """Return the client of the first entry, `now` where it names none, and what goes under it."""
+    client = (entries[0].client_id if entries else "") or now
+    if all((entry.client_id or now) == client for entry in entries):
+        return client, entries
+    ours, _ = parted(entries, lambda entry: (entry.client_id or now) != client)
+    return client, ours
 
 
 def claim_local(entry: Entry, now: int) -> Decision:

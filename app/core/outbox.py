@@ -21,24 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.entry import (
-    Entry,
-    by_item,
-    read_entries,
-)
+from app.core.entry import Entry, by_item, read_entries
 from app.core.order import freed, orphaned, replaced, restated, rewrites, waiting_for
-from app.core.schema import METADATA, OUTBOX
+from app.core.schema import OUTBOX
 from app.errors import InvalidInput, NotFound
-from app.ports import Batch, Delete, Get, Scan
+from app.ports import Batch, Delete, Scan
 from app.protocol import Problem
-
-SEQ = Get(METADATA, "seq")
-CURSOR = Get(METADATA, "cursor")
-
-
-def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
-    """Return the value of a `metadata` record."""
-    return default if metadata is None else metadata["value"]
 
 
 @dataclass(frozen=True)

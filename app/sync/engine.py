@@ -12,6 +12,8 @@ from app.core.backoff import Backoff, Probe
 from app.core.claim import Claim, claim, requeue
 from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
+from app.core.identity import Identity
+from app.core.ids import uuid7
 from app.core.settle import Settled, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
@@ -70,7 +72,7 @@ class Engine:
         clock: Clock,
         random: Random,
         online: Callable[[], bool],
-        client_id: str,
+        identity: Identity,
     ) -> None:
         self._store = store
         self._transport = transport
@@ -82,7 +84,7 @@ class Engine:
         self._clock = clock
         self._random = random
         self._online = online
-        self._client_id = client_id
+        self._identity = identity
         self._backoff = Backoff()
         self._probe = Probe()
         self._refused = 0
@@ -166,8 +168,10 @@ class Engine:
         now, limit = self._clock.now(), self._refusals.batch
         await self._transact(requeue() if self._unsettled else requeue(now))
         self._unsettled = True
-        claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
-        push = Push(self._client_id, claimed.cursor, claimed.settled_through, claimed.entries)
+        claimed: Claim = await self._transact(
+            claim(now, limit, self._runner.handles, self._identity.client_id)
+        )
+        push = Push(claimed.client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
             answer = await self._answer(self._transport.sync(push))
         except Refused as error:
@@ -185,7 +189,10 @@ class Engine:
     async def _settle(self, push: Push, answer: Answer) -> Settled:
         entries, response = push.entries, answer.response
         now, check, untouched = self._clock.now(), self._runner.check, answer.untouched(entries)
-        decision = settle(entries, response, push.cursor, now, answer.on_base, check, untouched)
+        who = self._identity.followed_by(uuid7(now, self._random.getrandbits(74)))
+        decision = settle(
+            entries, response, push.cursor, now, answer.on_base, check, untouched, who
+        )
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
