@@ -16,7 +16,7 @@ as it was when the action was made: then the action cannot have had an effect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from app.core.decision import Decision
@@ -46,16 +46,13 @@ CHANGED_SINCE = (
 class Identity:
     """The client that this device was when a context started, and the last `seq` given by then.
 
-    `successor` is the client that it becomes where its storage turns out to have been put back.
+    `successor` is the client that it becomes where its storage turns out to have been put back; a
+    client that was made just now has none, and needs none.
     """
 
     client_id: str = ""
     floor: int = 0
     successor: str = ""
-
-    def followed_by(self, successor: str) -> Identity:
-        """Return this with the id of a client that nobody is yet."""
-        return replace(self, successor=successor)
 
     def renew(
         self, lines: Sequence[list[Entry]], results: Mapping[str, Result], now: Stored
@@ -64,7 +61,12 @@ class Identity:
 
         `now` is the record of the client that this device is now.
         """
-        refused = [e for line in lines for e in line if _is_refused(e, results)]
+        refused = [
+            entry
+            for line in lines
+            for entry in line
+            if _is_refused(entry, results) and entry.client_id != self.successor
+        ]
         known = id_of(now)
         if not refused or not self.successor:
             return Renewal(list(lines))
@@ -77,6 +79,9 @@ class Identity:
         }
         left = [[again.get(entry.seq, entry) for entry in line] for line in lines]
         return Renewal(left, (put(CLIENT_ID, goes_under),) if moves else ())
+
+
+NOBODY = Identity()
 
 
 @dataclass(frozen=True)
@@ -100,13 +105,14 @@ def is_settled(result: Result | None) -> bool:
 def identify(fresh: str) -> Decision:
     """Find out who this device is, or make it the client `fresh`; returns an `Identity`.
 
-    A client whose counter was lost is not known to have any that it did not give before.
+    Where only the counter was lost it is a new client, too: nobody knows what it gave before. Of a
+    client that is known, `fresh` is the successor.
     """
 
     def decide(client: Stored, seq: Stored, newest: list[dict[str, Any]]) -> Batch:
         known, floor = id_of(client), counter(seq, newest)
         if known is not None and number_of(seq) is not None:
-            return Batch(result=Identity(known, floor))
+            return Batch(result=Identity(known, floor, fresh))
         return Batch([put(CLIENT_ID, fresh), put(SEQ, floor)], Identity(fresh, floor))
 
     return Decision([CLIENT_ID, SEQ, NEWEST], decide)

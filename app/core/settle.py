@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_item, read_entries
-from app.core.identity import PERHAPS_DONE, Identity, is_settled
+from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled
 from app.core.invalid import NOTED, Check, fits_always, note
 from app.core.metadata import CLIENT_ID, CURSOR, EPOCH, RESET, RESTORED, Stored, put, text_of
 from app.core.order import freed, restated, rewrites, waiting_for
@@ -28,8 +28,7 @@ class Settled:
     """What one answer changed: counts of verdicts, items to show anew, and how actions ended.
 
     `freed` counts the actions whose turn came because what they depend on was applied.
-    `sweeps` says that rows are to be swept out after a pull that started over; `restored`, that the
-    server's database is not the one that this device knew.
+    `sweeps` says that rows are to be swept out after a pull that started over.
     """
 
     synced: int = 0
@@ -39,7 +38,6 @@ class Settled:
     changed: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     sweeps: bool = False
-    restored: bool = False
 
     def add(self, other: Settled) -> Settled:
         """Count what another settled besides; returns this one."""
@@ -62,7 +60,7 @@ def settle(
     on_base: frozenset[str] = frozenset(),
     check: Check = fits_always,
     untouched: frozenset[str] = frozenset(),
-    identity: Identity = Identity(),  # noqa: B008
+    identity: Identity = NOBODY,
 ) -> Decision:
     """Carry an answer into the store; returns a `Settled`.
 
@@ -72,8 +70,7 @@ def settle(
     `untouched`: ids that were not run for certain; `identity`: who the context found itself to be.
     """
     items = list(dict.fromkeys(entry.item for entry in entries))
-    own = [result.row for result in response.results if result.row]
-    rows = _newest(own, response.rows)
+    rows = _newest([result.row for result in response.results if result.row], response.rows)
     queries: list[Query] = [CURSOR, RESET, EPOCH, CLIENT_ID, NOTED, waiting_for(entries)]
     queries += [by_item(*item) for item in items]
     queries += [Get(ROWS, [row.collection, row.id]) for row in rows]
@@ -84,57 +81,70 @@ def settle(
         settled = Settled(changed=set(items))
         judge = _Judge(response, on_base, untouched, now, settled, identity, client)
         writes = judge.settle(*map(read_entries, found[: len(items) + 1]))
-        current = place_of(cursor, started) == asked_cursor
-        begins = current and asked_cursor is None
-        known = read_reset(started, now)
-        reset = known.after(response, begins=begins) if current else known
-        reset = Reset(reset.round) if begins and not found[-1] else reset
+        pull = _Pull(response, asked_cursor, place_of(cursor, started) == asked_cursor)
+        reset = pull.reset(read_reset(started, now), is_empty=not found[-1])
         kept = zip(rows, found[len(items) + 1 :], strict=False)
-        for row, stored, is_there in _to_check(response, kept, current):
+        for row, stored, is_there in pull.counting(kept):
             if reset.accepts(row, stored, is_there):
                 writes += [reset.put_row(row, stored, is_there), *note(row, check, noted)]
                 settled.changed.add(_key(row))
-        writes += _moved_on(response, reset) if current else []
-        settled.sweeps = current and reset.phase == "sweeping"
-        settled.restored = _is_restored(text_of(epoch), response)
-        writes += [put(RESTORED, True)] if settled.restored else []
-        return Batch(writes, settled)
+        settled.sweeps = pull.is_current and reset.phase == "sweeping"
+        return Batch([*writes, *pull.moved_on(reset, text_of(epoch))], settled)
 
     return Decision(queries, decide)
 
 
-def _to_check(
-    response: SyncResponse, rows: Iterable[tuple[Row, Stored]], current: bool
-) -> Iterator[tuple[Row, Stored, bool]]:
-    """Return the rows that count, with what is stored of them and whether they are there now.
+@dataclass(frozen=True)
+class _Pull:
+    """The rows of an answer; they count, beside those of verdicts, while its cursor is current."""
 
-    Those of a pull count, and show what is there, where its cursor is `current`. Those of verdicts
-    always count, but one that is given again has the item as it was then.
-    """
-    pushed = {_key(result.row) for result in response.results if result.row}
-    there = {_key(r.row) for r in response.results if r.row and r.verdict == "applied"}
-    if current:
-        there.update(map(_key, response.rows))
-    for row, stored in rows:
-        if current or _key(row) in pushed:
-            yield row, stored, _key(row) in there
+    response: SyncResponse
+    asked_cursor: str | None
+    is_current: bool
+
+    def reset(self, known: Reset, *, is_empty: bool) -> Reset:
+        """Return where starting over stands; the first pull of all has nothing to sweep out.
+
+        A pull from the beginning is complete, also where it was this device that asked for it.
+        """
+        if not self.is_current:
+            return known
+        begins = self.asked_cursor is None
+        reset = known.after(self.response, begins=begins)
+        return Reset(reset.round) if begins and is_empty else reset
+
+    def counting(self, rows: Iterable[tuple[Row, Stored]]) -> Iterator[tuple[Row, Stored, bool]]:
+        """Return the rows that count, what is stored of them, and whether they are there now.
+
+        A verdict that is given again has the item as it was then.
+        """
+        own = [(_key(r.row), r.verdict) for r in self.response.results if r.row]
+        pushed = {key for key, _ in own}
+        there = {key for key, verdict in own if verdict == "applied"}
+        if self.is_current:
+            there.update(map(_key, self.response.rows))
+        for row, stored in rows:
+            if self.is_current or _key(row) in pushed:
+                yield row, stored, _key(row) in there
+
+    def moved_on(self, reset: Reset, epoch: str | None) -> Iterator[Put]:
+        """Return the writes that say how far the pull is, whether that is all, in which history.
+
+        Not every server names its history. That it is another one than before is kept to be told.
+        """
+        named = self.response.epoch
+        if self.response.restored or (epoch and named and epoch != named):
+            yield put(RESTORED, True)
+        if self.is_current:
+            yield put(CURSOR, self.response.cursor, whole=not self.response.has_more)
+            yield reset.put()
+            if named:
+                yield put(EPOCH, named)
 
 
 def forget_cursor() -> Decision:
     """Forget where the last pull ended, so that the next one starts from the beginning."""
     return Decision([], lambda: Batch([Delete(METADATA, "cursor")]))
-
-
-def _is_restored(known: str | None, response: SyncResponse) -> bool:
-    """Tell whether the server's history is another one than before; not every server names it."""
-    return response.restored or bool(known and response.epoch and known != response.epoch)
-
-
-def _moved_on(response: SyncResponse, reset: Reset) -> list[Put]:
-    """Return the writes that say how far the pull is, whether that is all, in which history."""
-    cursor = put(CURSOR, response.cursor, whole=not response.has_more)
-    epoch = [put(EPOCH, response.epoch)] if response.epoch else []
-    return [cursor, *epoch, reset.put()]
 
 
 def _key(row: Row) -> tuple[str, str]:

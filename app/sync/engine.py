@@ -13,7 +13,6 @@ from app.core.claim import Claim, claim, requeue
 from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
 from app.core.identity import Identity
-from app.core.ids import uuid7
 from app.core.settle import Settled, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
@@ -165,12 +164,10 @@ class Engine:
 
     async def _round(self) -> tuple[Settled, bool]:
         """One request and its answer; returns what it settled and whether there is more to do."""
-        now, limit = self._clock.now(), self._refusals.batch
+        now, limit, who = self._clock.now(), self._refusals.batch, self._identity.client_id
         await self._transact(requeue() if self._unsettled else requeue(now))
         self._unsettled = True
-        claimed: Claim = await self._transact(
-            claim(now, limit, self._runner.handles, self._identity.client_id)
-        )
+        claimed: Claim = await self._transact(claim(now, limit, self._runner.handles, who))
         push = Push(claimed.client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
             answer = await self._answer(self._transport.sync(push))
@@ -188,18 +185,14 @@ class Engine:
 
     async def _settle(self, push: Push, answer: Answer) -> Settled:
         entries, response = push.entries, answer.response
-        now, check, untouched = self._clock.now(), self._runner.check, answer.untouched(entries)
-        who = self._identity.followed_by(uuid7(now, self._random.getrandbits(74)))
-        decision = settle(
-            entries, response, push.cursor, now, answer.on_base, check, untouched, who
-        )
+        asked, base, untouched = push.cursor, answer.on_base, answer.untouched(entries)
+        now, check, who = self._clock.now(), self._runner.check, self._identity
+        decision = settle(entries, response, asked, now, base, check, untouched, who)
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
         self._changes.announce(settled.changed, outcomes=settled.outcomes)
         self._unsettled = False
-        if settled.restored:
-            self._status.change(restored=True)
         await self._sweeper.run(settled.sweeps)
         await self._refusals.passed(answer.judged(push.entries))
         return settled
