@@ -165,16 +165,26 @@ class Steps:
 
     def _roll_back(self, device: Device) -> None:
         """The storage goes back to its copy, preferably after a time in which much was settled."""
-        if self._rng.random() < 0.7:
-            for _ in range(3):
-                self._world.person.act(device)
-                self._world.clock.advance(self._rng.uniform(0.2, 3))
+        person, clock, rng = self._world.person, self._world.clock, self._rng
+        if rng.random() < 0.7:
+            for _ in range(4):
+                person.act(device, rng.choice(("send", "turn", "update", "create")))
+                clock.advance(rng.uniform(0.2, 3))
         phase = device.phase
-        if device.roll_back():
-            self._world.coverage["roll_back", phase] += 1
+        if not device.roll_back():
+            return
+        self._world.coverage["roll_back", phase] += 1
+        if rng.random() < 0.5:  # what is new is old, too, by the time that the server is heard
+            device.link.cut.add("out")
             device.open()
-            self._world.clock.advance(self._rng.uniform(0, 2))
-            self._world.person.act(device)
+            clock.settle()
+            person.act(device, rng.choice(("send", "turn")))
+            clock.settle()
+            device.crash()
+            device.link.cut.clear()
+        device.open()
+        clock.advance(rng.uniform(0, 2))
+        person.act(device)
 
     def _damage(self, device: Device) -> None:
         what = damage(device, self._rng)
