@@ -11,7 +11,7 @@ from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled
 from app.core.invalid import NOTED, Check, fits_always, note
 from app.core.metadata import CLIENT_ID, CURSOR, EPOCH, RESET, RESTORED, Stored, put, text_of
-from app.core.order import freed, restated, rewrites, waiting_for
+from app.core.order import freed, freed_in_order, restated, rewrites, waiting_for
 from app.core.rebase import rebased
 from app.core.reset import Reset, place_of, read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
@@ -182,7 +182,7 @@ class _Judge:
         left = [self._line(rebased(line, results, self.on_base), results) for line in lines]
         kept = {entry.seq for line in left for entry in line}
         applied = {entry.seq for line in lines for entry in line} - kept
-        after = {entry.seq: freed(entry, applied) for entry in waiting}
+        after = {entry.seq: entry for entry in freed_in_order(waiting, applied)}
         for line in left:
             whole = restated([freed(entry, applied) for entry in line] if waiting else line)
             after |= {entry.seq: entry for entry in whole}

@@ -1,7 +1,8 @@
 """Defects put into the product on purpose: a simulation that does not see them sees nothing.
 
 Each is a function that patches the running product; `mutated` undoes it. Those here are found by
-crashes and by a bad network; what the other faults find is in `fault_mutants.py` and `storage_mutants.py`.
+crashes and by a bad network; what the other faults find is in `fault_mutants.py`, and what a bad
+storage finds in `storage_mutants.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Defects that show only on a storage that is older than it was, or damaged, and in what is told."""
+"""Defects that show only on a storage that is older or damaged, and in what a person is told."""
 
 from __future__ import annotations
 
