@@ -92,7 +92,7 @@ class App:
         self._messages = messages
         self._shown = PAGE
         self._updates = Updates(self._offer_update)
-        self._shell = Shell(sync=self._sync, update=self._updates.apply)
+        self._shell = Shell(self._sync, self._updates.apply, self._dismiss)
         self._view = MessagesView(self._retry, self._discard, self._older)
         self._composer = Composer(self._send)
         stream = event_stream(f"{api_url()}/events")
@@ -143,6 +143,9 @@ class App:
 
     def _sync(self) -> None:
         spawn(self._client.sync())
+
+    def _dismiss(self) -> None:
+        spawn(self._tell_refusal(self._client.dismiss_restored()))
 
     def _older(self) -> None:
         self._shown += PAGE

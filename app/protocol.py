@@ -148,6 +148,7 @@ class SyncResponse(Wire):
     `epoch` names the history that the server's database holds; it is empty where the server is
     older than epochs. With `reset` the cursor could not be followed: the pull starts at zero with
     these rows, and what the client has beyond them, once there is no more, is not on the server.
+    `restored` says besides that the database is another one, or an older copy of itself.
     """
 
     protocol: Literal[1] = PROTOCOL
@@ -157,6 +158,7 @@ class SyncResponse(Wire):
     has_more: bool
     epoch: str = ""
     reset: bool = False
+    restored: bool = False
     unread_count: Count = 0
     server_time: Count
 

@@ -75,8 +75,8 @@ class Answer:
         return (
             f'{{"protocol":{PROTOCOL},"results":[{results}],"rows":[{",".join(page.rows)}],'
             f'"cursor":"{page.cursor}","has_more":{_flag(page.has_more)},"epoch":"{self.epoch}",'
-            f'"reset":{_flag(page.reset)},"unread_count":{page.unread_count},'
-            f'"server_time":{self.server_time}}}'
+            f'"reset":{_flag(page.start.reset)},"restored":{_flag(page.start.restored)},'
+            f'"unread_count":{page.unread_count},"server_time":{self.server_time}}}'
         )
 
     def response(self) -> SyncResponse:

@@ -31,12 +31,14 @@ _HISTORY = (
 class Start:
     """Where a pull starts. `since` is the horizon at the start of a pull from zero.
 
-    With `reset`, what the client holds beyond the rows to come is not on the server.
+    With `reset`, what the client holds beyond the rows to come is not on the server; `restored`
+    where that is so because the database is another one, or an older copy of itself.
     """
 
     after: int
     since: int | None
     reset: bool
+    restored: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class History:
         is_complete = max(cursor.version, cursor.since or 0) >= self.horizon
         if is_ours and is_known and is_complete:
             return Start(cursor.version, cursor.since, reset=False)
-        return Start(0, self.horizon, reset=True)
+        return Start(0, self.horizon, reset=True, restored=not (is_ours and is_known))
 
 
 def read_epoch(connection: Connection) -> str:

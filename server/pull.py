@@ -54,7 +54,7 @@ class Page:
     cursor: str
     has_more: bool
     unread_count: int
-    reset: bool
+    start: Start
 
 
 def pull(
@@ -117,7 +117,7 @@ class _Reader:
             cursor = encode_cursor(self._history.epoch, self._history.newest)
             unread = sum(_is_unread(row, position.client_id) for row in found)
         shown = [self._text(row) for row in found]
-        return Page(shown, cursor, has_more, unread, position.start.reset)
+        return Page(shown, cursor, has_more, unread, position.start)
 
     def _read(self, after: int, newest: int, most: int) -> list[StoredRow]:
         if after >= newest:

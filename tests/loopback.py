@@ -88,14 +88,15 @@ class Loopback:
         self._open()
         return copy.name
 
-    def restore(self, backup: str) -> None:
-        """Put a backup back, as docs/operations.md says, with a new epoch."""
+    def restore(self, backup: str, *, new_epoch: bool = True) -> None:
+        """Put a backup back, as docs/operations.md says, unless the new epoch is forgotten."""
         self.close()
         for beside in self._file.parent.glob(f"{self._file.name}*"):
             beside.unlink()
         self._file.write_bytes(self._file.with_name(backup).read_bytes())
         self._open()
-        self._database.write(begin_epoch)
+        if new_epoch:
+            self._database.write(begin_epoch)
 
     def close(self) -> None:
         """Close the database."""

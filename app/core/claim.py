@@ -8,7 +8,8 @@ from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import LONGEST_WAIT, Entry, beyond, by_item, due, parted, read_entries
-from app.core.outbox import CURSOR, SEQ, value_of
+from app.core.metadata import CLIENT_ID, CURSOR, RESET, SEQ, Stored, id_of, number_of
+from app.core.reset import place_of
 from app.core.schema import OUTBOX
 from app.ports import Batch, Scan
 from app.protocol import MAX_SAFE_INTEGER
@@ -25,24 +26,31 @@ MAX_BYTES = 512 * 1024
 class Claim:
     """What is due: `entries` to push, in order, and `local` ones that handlers carry out.
 
-    `cursor` and `settled_through` are what the request says besides. `full` says that no more were
-    claimed because it would have been too many, or too much.
+    `cursor`, `settled_through` and `client_id` are what the request says besides. `full` says that
+    more may be due than was claimed: it was too many, too much, or another client's.
     """
 
     entries: tuple[Entry, ...]
     local: tuple[Entry, ...]
     cursor: str | None
     settled_through: int
+    client_id: str = ""
     full: bool = False
 
 
-def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: False) -> Decision:
+def claim(
+    now: int,
+    limit: int,
+    is_local: Callable[[Entry], bool] = lambda _: False,
+    client_id: str = "",
+) -> Decision:
     """Mark up to `limit` due entries as in flight, but for local ones; returns a `Claim`.
 
-    An entry behind a local one of its item waits until that has been carried out. A damaged entry
-    counts as local: it cannot be sent. What is put off for longer than anything ever is waits for a
-    clock that was set back since, and is brought nearer; also what is blocked, or the wait would
-    begin anew for each of a line.
+    An entry behind a local one of its item waits until that has been carried out, and one behind
+    another client's until the next request; `client_id` is ours where its record cannot be read. A
+    damaged entry counts as local: it cannot be sent. What is put off for longer than anything ever
+    is waits for a clock that was set back since, and is brought nearer; also what is blocked, or
+    the wait would begin anew for each of a line.
     """
     latest = now + LONGEST_WAIT
 
@@ -54,21 +62,32 @@ def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: Fa
         put_off: list[dict[str, Any]],
         blocked: list[dict[str, Any]],
         oldest: list[dict[str, Any]],
-        cursor: dict[str, Any] | None,
-        seq: dict[str, Any] | None,
+        *known: Stored,
     ) -> Batch:
+        cursor, reset, seq, record = known
         due_now, local = parted(read_entries(found), stays_here)
-        entries = _within(due_now)
+        client, ours = _of_one_client(due_now, id_of(record) or client_id)
+        entries = _within(ours)
         full = len(found) >= limit or len(entries) < len(due_now)
-        settled = _settled_through(oldest, seq)
-        result = Claim(tuple(entries), tuple(local), value_of(cursor), settled, full)
+        settled, place = _settled_through(oldest, seq), place_of(cursor, reset)
+        result = Claim(tuple(entries), tuple(local), place, settled, client, full)
         leased = {"state": "in_flight", "local": False, "next_attempt_at": now + LEASE}
-        sent = [entry.put(**leased, sent=True) for entry in entries]
+        sent = [entry.put(**leased, client_id=client, sent=True) for entry in entries]
         sooner = [entry.put(next_attempt_at=latest) for entry in read_entries([*put_off, *blocked])]
         return Batch([*sent, *sooner], result)
 
     late = beyond("pending", latest, limit), beyond("blocked", latest, limit)
-    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
+    known = CURSOR, RESET, SEQ, CLIENT_ID
+    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), *known], decide)
+
+
+def _of_one_client(entries: list[Entry], now: str) -> tuple[str, list[Entry]]:
+    """Return the client of the first entry, `now` where it names none, and what goes under it."""
+    client = (entries[0].client_id if entries else "") or now
+    if all((entry.client_id or now) == client for entry in entries):
+        return client, entries
+    ours, _ = parted(entries, lambda entry: (entry.client_id or now) != client)
+    return client, ours
 
 
 def _within(entries: Sequence[Entry]) -> list[Entry]:
@@ -83,19 +102,20 @@ def _within(entries: Sequence[Entry]) -> list[Entry]:
     return taken
 
 
-def claim_none() -> Decision:
+def claim_none(client_id: str = "") -> Decision:
     """Read what a request says that only pulls; returns a `Claim` of nothing."""
 
     def decide(
-        oldest: list[dict[str, Any]], cursor: dict[str, Any] | None, seq: dict[str, Any] | None
+        oldest: list[dict[str, Any]], cursor: Stored, reset: Stored, seq: Stored, record: Stored
     ) -> Batch:
-        return Batch(result=Claim((), (), value_of(cursor), _settled_through(oldest, seq)))
+        settled, client = _settled_through(oldest, seq), id_of(record) or client_id
+        return Batch(result=Claim((), (), place_of(cursor, reset), settled, client))
 
-    return Decision([Scan(OUTBOX, limit=1), CURSOR, SEQ], decide)
+    return Decision([Scan(OUTBOX, limit=1), CURSOR, RESET, SEQ, CLIENT_ID], decide)
 
 
-def _settled_through(oldest: Sequence[dict[str, Any]], seq: dict[str, Any] | None) -> int:
-    settled: int = oldest[0]["seq"] - 1 if oldest else value_of(seq, 0)
+def _settled_through(oldest: Sequence[dict[str, Any]], seq: Stored) -> int:
+    settled: int = oldest[0]["seq"] - 1 if oldest else number_of(seq) or 0
     return settled
 
 

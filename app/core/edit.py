@@ -8,13 +8,15 @@ from app.core.actions import Data, Registry
 from app.core.decision import Decision
 from app.core.enqueue import checked_action
 from app.core.entry import DAMAGED, HOLDING, Entry, by_item
+from app.core.identity import freed_of_doubt, was_settled
 from app.core.invalid import read_row
+from app.core.metadata import CLIENT_ID, CURSOR, Stored
 from app.core.order import restated, rewrites
 from app.core.outbox import among
 from app.core.schema import ROWS
 from app.core.view import project
 from app.errors import InvalidInput
-from app.ports import Batch, Get
+from app.ports import Batch, Get, Query
 from app.protocol import Row
 
 
@@ -24,17 +26,19 @@ def retry(entry: Entry, new_id: str) -> Decision:
     Where the server gave a verdict, a resend under the same id would only get it again, so the
     action goes under `new_id`; where the outcome is unknown, it must keep its id. After a conflict
     the item's actions are based on the server's version as it is now. Raises `InvalidInput` for an
-    entry that did not fail.
+    entry that did not fail, and for one of a lost time that may have taken effect.
     """
 
-    def decide(row: dict[str, Any] | None, found: list[dict[str, Any]]) -> Batch:
+    def decide(row: Stored, found: list[dict[str, Any]], *who: Stored) -> Batch:
         current, entries = among(entry.id, found)
         if current.state not in HOLDING:
             raise InvalidInput("This change has not failed; it is sent when its turn comes.")
         again = current if current.verdict is None else current.renamed(new_id)
+        if was_settled(current):
+            again = freed_of_doubt(current, read_row(row), *who)
         return _sent_again(entries, current, again, row)
 
-    return Decision([Get(ROWS, list(entry.item)), by_item(*entry.item)], decide)
+    return Decision(_queries(entry), decide)
 
 
 def edit(entry: Entry, data: Data | None, new_id: str, registry: Registry) -> Decision:
@@ -46,15 +50,21 @@ def edit(entry: Entry, data: Data | None, new_id: str, registry: Registry) -> De
     would be sure to refuse the new data. Then nothing is changed.
     """
 
-    def decide(row: dict[str, Any] | None, found: list[dict[str, Any]]) -> Batch:
+    def decide(row: Stored, found: list[dict[str, Any]], *who: Stored) -> Batch:
         current, entries = among(entry.id, found)
         _check_editable(current)
+        if was_settled(current):
+            current = freed_of_doubt(current, read_row(row), *who)
         before = [other for other in entries if other.seq < current.seq]
         edited = _edited(current, data, read_row(row), before, registry)
         again = edited.renamed(new_id) if current.sent else edited
         return _sent_again(entries, current, again, row)
 
-    return Decision([Get(ROWS, list(entry.item)), by_item(*entry.item)], decide)
+    return Decision(_queries(entry), decide)
+
+
+def _queries(entry: Entry) -> list[Query]:
+    return [Get(ROWS, list(entry.item)), by_item(*entry.item), CURSOR, CLIENT_ID]
 
 
 def _check_editable(entry: Entry) -> None:

@@ -12,9 +12,9 @@ from app.core.actions import Data, Registry, fields_of
 from app.core.decision import Decision
 from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
 from app.core.invalid import read_row
+from app.core.metadata import CLIENT_ID, NEWEST, SEQ, Stored, counter, id_of, put
 from app.core.order import Place
-from app.core.outbox import SEQ, value_of
-from app.core.schema import METADATA, OUTBOX, ROWS
+from app.core.schema import OUTBOX, ROWS
 from app.core.view import Item, project
 from app.errors import InvalidInput
 from app.ports import Batch, Delete, Get, Put, Query
@@ -66,14 +66,14 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
     """
     items = list(dict.fromkeys(draft.item for draft in drafts))
     named = list(dict.fromkeys(name for draft in drafts for name in draft.depends_on))
-    queries: list[Query] = [SEQ]
+    queries: list[Query] = [SEQ, NEWEST, CLIENT_ID]
     for name in named:
         queries += [by_id(name), by_earlier_id(name)]
     for collection, item_id in items:
         queries += [Get(ROWS, [collection, item_id]), by_item(collection, item_id)]
 
-    def decide(seq: dict[str, Any] | None, *found: Any) -> Batch:
-        tail = _Tail(registry, value_of(seq, 0), frozenset(named))
+    def decide(seq: Stored, newest: list[dict[str, Any]], client: Stored, *found: Any) -> Batch:
+        tail = _Tail(registry, counter(seq, newest), id_of(client) or "", frozenset(named))
         known, found = found[: 2 * len(named)], found[2 * len(named) :]
         for item, row, waiting in zip(items, found[::2], found[1::2], strict=True):
             tail.rows[item] = read_row(row)
@@ -84,8 +84,8 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
         shown = tuple(
             project(*item, tail.rows[item], tail.waiting[item], registry) for item in items
         )
-        last = Put(METADATA, {"key": "seq", "value": tail.seq})
-        return Batch([*tail.writes.values(), last], Enqueued(ids, shown, frozenset(tail.cancelled)))
+        writes = [*tail.writes.values(), put(SEQ, tail.seq)]
+        return Batch(writes, Enqueued(ids, shown, frozenset(tail.cancelled)))
 
     return Decision(queries, decide)
 
@@ -94,11 +94,13 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
 class _Tail:
     """The end of the outbox while actions are added to it; `writes` by `seq`.
 
+    `seq` is the last one given, `client_id` the client under which they go (app/core/identity.py).
     `named` are the ids that the new actions depend on, `places` what is in the outbox of them.
     """
 
     registry: Registry
     seq: int
+    client_id: str
     named: frozenset[str] = frozenset()
     places: dict[str, int] = field(default_factory=dict)
     rows: dict[ItemKey, Row | None] = field(default_factory=dict)
@@ -136,6 +138,7 @@ class _Tail:
             base=row.data if row else None,
             depends_on=action.depends_on,
             depended_on=draft.id in self.named,
+            client_id=self.client_id,
             action=action.model_dump_json(),
         )
         entry = Place(waiting).take(entry)
@@ -149,7 +152,7 @@ class _Tail:
         last = waiting[-1] if waiting else None
         if last is None or last.state != "pending" or last.sent or last.depended_on:
             return None
-        if action.depends_on or action.id in self.named:
+        if action.depends_on or action.id in self.named or last.client_id != self.client_id:
             return None
         earlier = last.readable()
         coalescer = self.registry.coalescer(earlier, action) if earlier else None

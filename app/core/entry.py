@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -38,6 +38,7 @@ class Entry(Wire):
     at once; in flight, it is when the claim expires, and `local` says that the claim is for a
     handler. `sent` says that it was ever claimed, so that the server may know it; `in_doubt`, that
     an attempt ended without saying whether it took effect. `error` is why the last one failed.
+    `client_id` names the client under which it goes: its receipt is kept for that one only.
     `verdict` is the server's, where it gave one. `base` is the item's data as it was confirmed when
     the action was made, `theirs` the server's in a conflict. `damaged` holds what was stored, where
     that was no entry.
@@ -57,6 +58,7 @@ class Entry(Wire):
     sent: bool = False
     # What an older version of the app sent may be in doubt.
     in_doubt: bool = Field(default_factory=lambda known: known["sent"])
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     attempts: int = 0
     next_attempt_at: Count = 0
     error: Problem | None = None
@@ -102,6 +104,11 @@ class Entry(Wire):
         """Return this entry, in flight until now, as pending again."""
         doubt = self.in_doubt or in_doubt
         return self.model_copy(update={"state": "pending", "next_attempt_at": 0, "in_doubt": doubt})
+
+    def under(self, client_id: str) -> Entry:
+        """Return this entry as another client's, of which no server knows anything."""
+        unknown = {"verdict": None, "sent": False, "in_doubt": False}
+        return self.model_copy(update={"client_id": client_id, **unknown})
 
     def renamed(self, new_id: str) -> Entry:
         """Return this entry under another id, under which no server knows it."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.core.actions import Data
 from app.core.decision import Decision
-from app.core.outbox import CURSOR
+from app.core.metadata import CURSOR, Stored, text_of
 from app.core.schema import INVALID_ROWS, METADATA, ROWS
 from app.ports import Batch, Count, Delete, Get, Put, Scan
 from app.protocol import Row
@@ -53,14 +53,14 @@ def check_again(keys: Iterable[ItemKey], check: Check) -> Decision:
     """
     items = list(keys)
 
-    def decide(cursor: dict[str, Any] | None, *found: dict[str, Any] | None) -> Batch:
+    def decide(cursor: Stored, *found: dict[str, Any] | None) -> Batch:
         writes: list[Put | Delete] = []
         for key, value in zip(items, found, strict=True):
             row = read_row(value)
             problems = check(key[0], row.data) if row else {}
             if row is not None and problems:
                 writes.append(_put(key, row.version, problems))
-            elif row is not None or (value is None and cursor is not None):
+            elif row is not None or (value is None and text_of(cursor) is not None):
                 writes.append(Delete(INVALID_ROWS, list(key)))
             elif value is not None:
                 asked_again = [Delete(ROWS, list(key)), Delete(METADATA, "cursor")]

@@ -92,6 +92,26 @@ def freed(entry: Entry, applied: Collection[int]) -> Entry:
     )
 
 
+def freed_in_order(entries: Iterable[Entry], applied: Collection[int]) -> list[Entry]:
+    """Return all that waited for `applied` entries, given ordered by `seq`.
+
+    One that turns out to be damaged is not freed, and holds those behind it in its item.
+    """
+    damaged: dict[tuple[str, str], set[int]] = {}
+    result = []
+    for entry in entries:
+        ahead = damaged.setdefault(entry.item, set())
+        left = freed(entry, applied)
+        if entry.damaged is not None:
+            ahead.add(entry.seq)
+        elif ahead:
+            waits = tuple(sorted(ahead.union(left.waits_for)))
+            state = "blocked" if left.state == "pending" else left.state
+            left = left.model_copy(update={"waits_for": waits, "state": state})
+        result.append(left)
+    return result
+
+
 def orphaned(entries: Iterable[Entry], discarded: int) -> list[Entry]:
     """Return what waited for an entry that a person discarded, ordered by `seq`.
 
@@ -104,7 +124,9 @@ def orphaned(entries: Iterable[Entry], discarded: int) -> list[Entry]:
         ahead = failed.setdefault(entry.item, set())
         left = freed(entry, (discarded,))
         waits = tuple(sorted(ahead.union(left.waits_for)))
-        if discarded in entry.depends_on:
+        if entry.damaged is not None:
+            ahead.add(entry.seq)
+        elif discarded in entry.depends_on:
             ahead.add(entry.seq)
             left = left.rewritten(depends_on=left.depends_on)
             if entry.state not in HOLDING:
@@ -117,6 +139,9 @@ def orphaned(entries: Iterable[Entry], discarded: int) -> list[Entry]:
 
 
 def rewrites(before: Iterable[Entry], after: Iterable[Entry]) -> list[Put]:
-    """Return the writes for the entries that are not `after` as they were `before`."""
-    known = {entry.seq: entry for entry in before}
+    """Return the writes for the entries that are not `after` as they were `before`.
+
+    What is damaged is not stored as it was read, and found by no query before it is.
+    """
+    known = {entry.seq: entry for entry in before if entry.damaged is None}
     return [entry.put() for entry in after if entry != known.get(entry.seq)]

@@ -21,24 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.entry import (
-    Entry,
-    by_item,
-    read_entries,
-)
-from app.core.order import freed, orphaned, replaced, restated, rewrites, waiting_for
-from app.core.schema import METADATA, OUTBOX
+from app.core.entry import Entry, by_item, read_entries
+from app.core.order import freed_in_order, orphaned, replaced, restated, rewrites, waiting_for
+from app.core.schema import OUTBOX
 from app.errors import InvalidInput, NotFound
-from app.ports import Batch, Delete, Get, Scan
+from app.ports import Batch, Delete, Scan
 from app.protocol import Problem
-
-SEQ = Get(METADATA, "seq")
-CURSOR = Get(METADATA, "cursor")
-
-
-def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
-    """Return the value of a `metadata` record."""
-    return default if metadata is None else metadata["value"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +57,7 @@ def complete(entry: Entry) -> Decision:
     def decide(found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> Batch:
         current, entries = among(entry.id, found)
         waiters = read_entries(waiting)
-        left = [freed(other, (current.seq,)) for other in waiters]
+        left = freed_in_order(waiters, (current.seq,))
         return _taken_out(current, entries, waiters, left)
 
     return Decision([by_item(*entry.item), waiting_for([entry])], decide)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_item, read_entries
+from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled
 from app.core.invalid import NOTED, Check, fits_always, note
-from app.core.order import freed, restated, rewrites, waiting_for
-from app.core.outbox import CURSOR, value_of
+from app.core.metadata import CLIENT_ID, CURSOR, EPOCH, RESET, RESTORED, Stored, put, text_of
+from app.core.order import freed, freed_in_order, restated, rewrites, waiting_for
 from app.core.rebase import rebased
-from app.core.reset import EPOCH, RESET, Reset, read_reset
+from app.core.reset import Reset, place_of, read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
-from app.ports import Batch, Delete, Get, Put, Query, Value
+from app.ports import Batch, Delete, Get, Put, Query, Scan
 from app.protocol import Problem, Result, Row, SyncResponse
 
-Stored = Value | None
 APPLIED = ("applied", "duplicate")
 RETRY_AFTER = 1.0
 """Seconds until the next attempt where the verdict `retry` names no time."""
@@ -28,8 +28,7 @@ class Settled:
     """What one answer changed: counts of verdicts, items to show anew, and how actions ended.
 
     `freed` counts the actions whose turn came because what they depend on was applied.
-    `sweeps` says that rows are to be swept out after a pull that started over; `restored`, that the
-    server's database is not the one that this device knew.
+    `sweeps` says that rows are to be swept out after a pull that started over.
     """
 
     synced: int = 0
@@ -39,7 +38,6 @@ class Settled:
     changed: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     sweeps: bool = False
-    restored: bool = False
 
     def add(self, other: Settled) -> Settled:
         """Count what another settled besides; returns this one."""
@@ -62,60 +60,91 @@ def settle(
     on_base: frozenset[str] = frozenset(),
     check: Check = fits_always,
     untouched: frozenset[str] = frozenset(),
+    identity: Identity = NOBODY,
 ) -> Decision:
     """Carry an answer into the store; returns a `Settled`.
 
     A verdict for an entry that is gone, or was changed since, is ignored. A row is written only if
     it is newer than the one that is there. Rows of the pull, and its cursor, count only if the
     cursor is the one asked from. `now` is in ms; `on_base`: `rebase.py`, `check`: `invalid.py`;
-    `untouched`: ids that were not run for certain.
+    `untouched`: ids that were not run for certain; `identity`: who the context found itself to be.
     """
     items = list(dict.fromkeys(entry.item for entry in entries))
-    own = [result.row for result in response.results if result.row]
-    rows, pushed, made = _newest(own, response.rows), set(map(_key, own)), _made(response)
-    queries: list[Query] = [CURSOR, RESET, EPOCH, NOTED, waiting_for(entries)]
+    rows = _newest([result.row for result in response.results if result.row], response.rows)
+    queries: list[Query] = [CURSOR, RESET, EPOCH, CLIENT_ID, NOTED, waiting_for(entries)]
     queries += [by_item(*item) for item in items]
     queries += [Get(ROWS, [row.collection, row.id]) for row in rows]
+    queries += [Scan(ROWS, limit=1)] if asked_cursor is None else []
 
-    def decide(cursor: Stored, started: Stored, epoch: Stored, noted: int, *found: Any) -> Batch:
-        settled = Settled(changed=set(items), restored=_another(value_of(epoch), response.epoch))
-        judge = _Judge(response, on_base, untouched, now, settled)
+    def decide(cursor: Stored, started: Stored, epoch: Stored, *found: Any) -> Batch:
+        client, noted, found = found[0], found[1], found[2:]
+        settled = Settled(changed=set(items))
+        judge = _Judge(response, on_base, untouched, now, settled, identity, client)
         writes = judge.settle(*map(read_entries, found[: len(items) + 1]))
-        current = value_of(cursor) == asked_cursor
-        reset = read_reset(started).after(response) if current else read_reset(started)
-        there = made.union(map(_key, response.rows)) if current else made
-        for row, stored in zip(rows, found[len(items) + 1 :], strict=True):
-            is_there = _key(row) in there
-            if (current or _key(row) in pushed) and reset.accepts(row, stored, is_there):
+        pull = _Pull(response, asked_cursor, place_of(cursor, started) == asked_cursor)
+        reset = pull.reset(read_reset(started, now), is_empty=not found[-1])
+        kept = zip(rows, found[len(items) + 1 :], strict=False)
+        for row, stored, is_there in pull.counting(kept):
+            if reset.accepts(row, stored, is_there):
                 writes += [reset.put_row(row, stored, is_there), *note(row, check, noted)]
                 settled.changed.add(_key(row))
-        writes += _moved_on(response, reset) if current else []
-        settled.sweeps = current and reset.phase == "sweeping"
-        return Batch(writes, settled)
+        settled.sweeps = pull.is_current and reset.phase == "sweeping"
+        return Batch([*writes, *pull.moved_on(reset, text_of(epoch))], settled)
 
     return Decision(queries, decide)
+
+
+@dataclass(frozen=True)
+class _Pull:
+    """The rows of an answer; they count, beside those of verdicts, while its cursor is current."""
+
+    response: SyncResponse
+    asked_cursor: str | None
+    is_current: bool
+
+    def reset(self, known: Reset, *, is_empty: bool) -> Reset:
+        """Return where starting over stands; the first pull of all has nothing to sweep out.
+
+        A pull from the beginning is complete, also where it was this device that asked for it.
+        """
+        if not self.is_current:
+            return known
+        begins = self.asked_cursor is None
+        reset = known.after(self.response, begins=begins)
+        return Reset(reset.round) if begins and is_empty else reset
+
+    def counting(self, rows: Iterable[tuple[Row, Stored]]) -> Iterator[tuple[Row, Stored, bool]]:
+        """Return the rows that count, what is stored of them, and whether they are there now.
+
+        A verdict that is given again has the item as it was then.
+        """
+        own = [(_key(r.row), r.verdict) for r in self.response.results if r.row]
+        pushed = {key for key, _ in own}
+        there = {key for key, verdict in own if verdict == "applied"}
+        if self.is_current:
+            there.update(map(_key, self.response.rows))
+        for row, stored in rows:
+            if self.is_current or _key(row) in pushed:
+                yield row, stored, _key(row) in there
+
+    def moved_on(self, reset: Reset, epoch: str | None) -> Iterator[Put]:
+        """Return the writes that say how far the pull is, whether that is all, in which history.
+
+        Not every server names its history. That it is another one than before is kept to be told.
+        """
+        named = self.response.epoch
+        if self.response.restored or (epoch and named and epoch != named):
+            yield put(RESTORED, True)
+        if self.is_current:
+            yield put(CURSOR, self.response.cursor, whole=not self.response.has_more)
+            yield reset.put()
+            if named:
+                yield put(EPOCH, named)
 
 
 def forget_cursor() -> Decision:
     """Forget where the last pull ended, so that the next one starts from the beginning."""
     return Decision([], lambda: Batch([Delete(METADATA, "cursor")]))
-
-
-def _another(known: str | None, epoch: str) -> bool:
-    """Tell whether these are two histories; not every server names its own."""
-    return bool(known and epoch) and known != epoch
-
-
-def _moved_on(response: SyncResponse, reset: Reset) -> list[Put]:
-    """Return the writes that say how far the pull is, and in which history."""
-    cursor = Put(METADATA, {"key": "cursor", "value": response.cursor})
-    epoch = Put(METADATA, {"key": "epoch", "value": response.epoch})
-    return [cursor, *([epoch] if response.epoch else []), reset.put()]
-
-
-def _made(response: SyncResponse) -> set[tuple[str, str]]:
-    """Return the keys of the items that the pushed actions changed just now."""
-    return {_key(r.row) for r in response.results if r.row and r.verdict == "applied"}
 
 
 def _key(row: Row) -> tuple[str, str]:
@@ -141,22 +170,26 @@ class _Judge:
     untouched: frozenset[str]
     now: int
     settled: Settled
+    identity: Identity
+    client: Stored
 
-    def settle(self, waiting: list[Entry], *lines: list[Entry]) -> list[Put | Delete]:
+    def settle(self, waiting: list[Entry], *asked: list[Entry]) -> list[Put | Delete]:
         """Return the writes for all entries of the items in the answer, and for who waited."""
-        before = {entry.seq: entry for line in [waiting, *lines] for entry in line}
+        before = {entry.seq: entry for line in [waiting, *asked] for entry in line}
         results = {result.id: result for result in self.response.results}
+        renewal = self.identity.renew(asked, results, self.client)
+        lines = renewal.lines
         left = [self._line(rebased(line, results, self.on_base), results) for line in lines]
         kept = {entry.seq for line in left for entry in line}
         applied = {entry.seq for line in lines for entry in line} - kept
-        after = {entry.seq: freed(entry, applied) for entry in waiting}
+        after = {entry.seq: entry for entry in freed_in_order(waiting, applied)}
         for line in left:
             whole = restated([freed(entry, applied) for entry in line] if waiting else line)
             after |= {entry.seq: entry for entry in whole}
         for seq, entry in after.items():
             self.settled.freed += entry.state == "pending" and before[seq].state == "blocked"
-        writes: list[Put | Delete] = [Delete(OUTBOX, seq) for seq in sorted(applied)]
-        return writes + rewrites(before.values(), after.values())
+        gone = [Delete(OUTBOX, seq) for seq in sorted(applied)]
+        return [*renewal.writes, *gone, *rewrites(before.values(), after.values())]
 
     def _line(self, entries: Sequence[Entry], results: dict[str, Result]) -> list[Entry]:
         """Return an item's entries that are left; the first that did not succeed holds the rest."""
@@ -195,7 +228,8 @@ def _judged(entry: Entry, result: Result, now: int) -> Entry:
         theirs = result.row.data if result.row else None
         changes |= {"state": "conflict", "verdict": "conflict", "theirs": theirs}
     elif result.verdict == "rejected":
-        problem = result.error or Problem(code="rejected", message="The server refused this.")
+        known = PERHAPS_DONE if is_settled(result) else result.error
+        problem = known or Problem(code="rejected", message="The server refused this.")
         changes |= {"state": "failed", "verdict": "rejected", "error": problem}
     else:
         wait = result.retry_after or RETRY_AFTER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from pydantic import BaseModel
 from app.core.actions import Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
+from app.core.identity import Identity, identify
 from app.core.ids import uuid7
+from app.core.metadata import RESTORED
 from app.core.quarantine import find_lost, quarantine_lost
-from app.core.schema import METADATA
 from app.errors import StorageError
-from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
+from app.ports import Batch, Channel, Clock, Delete, Http, Leadership, Random, Store
 from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
@@ -91,6 +93,7 @@ class Client:
             world.random,
             self._peers.wake,
         )
+        self._identity: Identity | None = None
         self._recounting: asyncio.Task[None] | None = None
         self._recount_again = False
         self._changes.subscribe(self._recount)
@@ -109,6 +112,8 @@ class Client:
 
     async def start(self) -> None:
         """Read what the status shows; call it before `run`."""
+        with contextlib.suppress(StorageError):  # `run` tries again
+            await self._identify()
         await self._quarantine_lost()
         await self.status.recount()
 
@@ -122,12 +127,12 @@ class Client:
 
     async def run(self) -> None:
         """Take part in synchronising until cancelled: lead when it is this context's turn."""
-        client_id = await self._client_id_at_last()
+        identity = await self._identified()
 
         async def lead() -> None:
             if self._peers.followed:  # the one before may have died before it told what it did
                 self._changes.announce_everything()
-            await self._peers.lead(self._engine(client_id))
+            await self._peers.lead(self._engine(identity))
 
         await self._world.leadership.hold(lead)
 
@@ -139,6 +144,11 @@ class Client:
         """Synchronise soon; `urgent` (a person, the network, a page coming back) ends a backoff."""
         self._peers.wake(urgent=urgent)
 
+    async def dismiss_restored(self) -> None:
+        """Take back, in all contexts, the note that the server went back to a backup."""
+        await self._world.store.transact([], lambda: Batch([Delete(RESTORED.store, RESTORED.key)]))
+        self._changes.announce_everything()
+
     def poke(self, cursor: str | None) -> None:
         """The server says that there is something new up to `cursor`."""
         self._peers.poke(cursor)
@@ -148,7 +158,7 @@ class Client:
         """Whether this context is the one that talks to the server."""
         return self._peers.leading
 
-    def _engine(self, client_id: str) -> Engine:
+    def _engine(self, identity: Identity) -> Engine:
         world = self._world
         return Engine(
             store=world.store,
@@ -161,31 +171,26 @@ class Client:
             clock=world.clock,
             random=world.random,
             online=world.online,
-            client_id=client_id,
+            identity=identity,
         )
 
-    async def _client_id_at_last(self) -> str:
+    async def _identified(self) -> Identity:
         """A storage that fails at the start must not end synchronising for good."""
         failures = 0
-        while True:
+        while self._identity is None:
             try:
-                return await self._client_id()
+                await self._identify()
             except StorageError as error:
                 _log.warning("This device's storage failed at the start: %s", error)
                 failures += 1
                 delay = Backoff().delay(failures, self._world.random.random())
                 await self._world.clock.sleep(delay)
+        return self._identity
 
-    async def _client_id(self) -> str:
-        fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))
-
-        def decide(known: dict[str, str] | None) -> Batch:
-            if known is not None:
-                return Batch(result=known["value"])
-            return Batch([Put(METADATA, {"key": "client_id", "value": fresh})], fresh)
-
-        client_id: str = await self._world.store.transact([Get(METADATA, "client_id")], decide)
-        return client_id
+    async def _identify(self) -> None:
+        """Find out who this device is, before anything is enqueued here."""
+        decision = identify(uuid7(self._world.clock.now(), self._world.random.getrandbits(74)))
+        self._identity = await self._world.store.transact(decision.queries, decision.decide)
 
     def _recount(self, _change: Change) -> None:
         """Count once for any number of changes that arrive while a count is under way."""

@@ -11,6 +11,7 @@ from typing import Any
 from app.core.claim import Claim, claim, claim_none, requeue
 from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
+from app.core.identity import Identity
 from app.core.settle import Settled, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
@@ -66,7 +67,7 @@ class Engine:
         clock: Clock,
         random: Random,
         online: Callable[[], bool],
-        client_id: str,
+        identity: Identity,
     ) -> None:
         self._store = store
         self._transport = transport
@@ -75,7 +76,7 @@ class Engine:
         self._runner = runner
         self._refusals = refusals
         self._clock = clock
-        self._client_id = client_id
+        self._identity = identity
         self._reach = Reach(connection, clock, random, online)
         self._claimed: frozenset[str] | None = None
         self._sweeper = Sweeper(store, changes)
@@ -157,23 +158,24 @@ class Engine:
 
     async def _pull(self) -> Settled:
         """Ask without any action, to learn whether it is one of them that the server fails at."""
-        settled, _ = await self._exchange(await self._transact(claim_none()))
+        who = self._identity.client_id
+        settled, _ = await self._exchange(await self._transact(claim_none(who)))
         self._reach.reached = self._refusals.answered = True
         return settled
 
     async def _round(self) -> tuple[Settled, bool]:
         """One request and its answer; returns what it settled and whether there is more to do."""
         await self._requeue()
-        now, limit = self._clock.now(), self._refusals.batch
+        now, limit, who = self._clock.now(), self._refusals.batch, self._identity.client_id
         self._claimed = None
-        claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
+        claimed: Claim = await self._transact(claim(now, limit, self._runner.handles, who))
         self._claimed = frozenset(entry.id for entry in claimed.entries)
         return await self._exchange(claimed, self._reach.heard)
 
     async def _exchange(
         self, claimed: Claim, heard: Callable[[], None] = lambda: None
     ) -> tuple[Settled, bool]:
-        push = Push(self._client_id, claimed.cursor, claimed.settled_through, claimed.entries)
+        push = Push(claimed.client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
             answer = await self._reach.answer(self._transport.sync(push))
         except Refused as error:
@@ -194,16 +196,15 @@ class Engine:
 
     async def _settle(self, push: Push, answer: Answer) -> Settled:
         entries, response = push.entries, answer.response
-        now, check, untouched = self._clock.now(), self._runner.check, answer.untouched(entries)
-        decision = settle(entries, response, push.cursor, now, answer.on_base, check, untouched)
+        asked, base, untouched = push.cursor, answer.on_base, answer.untouched(entries)
+        now, check, who = self._clock.now(), self._runner.check, self._identity
+        decision = settle(entries, response, asked, now, base, check, untouched, who)
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
         self._changes.announce(settled.changed, outcomes=settled.outcomes)
         if entries:
             self._claimed = frozenset()
-        if settled.restored:
-            self._status.change(restored=True)
         await self._sweeper.run(settled.sweeps)
         await self._refusals.passed(answer.judged(push.entries))
         return settled

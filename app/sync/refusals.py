@@ -10,7 +10,8 @@ from app.core.actions import Registry
 from app.core.claim import requeue
 from app.core.decision import Decision
 from app.core.entry import Entry
-from app.core.outbox import CURSOR, conflict_attempt, fail_attempt
+from app.core.metadata import CURSOR
+from app.core.outbox import conflict_attempt, fail_attempt
 from app.core.settle import Settled, forget_cursor
 from app.errors import InvalidInput, NotFound, Refused, StorageError, TransportError
 from app.ports import Clock, Random, Store

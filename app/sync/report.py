@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from app.core.entry import counts
 from app.core.invalid import NOTED
+from app.core.metadata import RESTORED
 from app.core.settle import Settled
 from app.ports import Clock, Store
 from app.sync.connection import Connection, ConnectionState
@@ -48,7 +49,8 @@ class Status:
     `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
     milliseconds since the epoch; `last_error` says why the last synchronisation ended early, and
     `hold` what a person has to do before it can go on. `restored` says that the server was found
-    to have gone back to a backup: all was pulled anew, and what waits here is kept. `invalid`
+    to have gone back to a backup: all was pulled anew, and what waits here is kept; it stays so,
+    also over a restart, until that note is dismissed. `invalid`
     counts rows that this version of the app cannot show, since they do not fit its models.
     """
 
@@ -101,6 +103,13 @@ class StatusStore(Writable[Status]):
         self.change(unread=0)
 
     async def recount(self) -> None:
-        """Read anew how many actions there are of each kind, and how many invalid rows."""
-        *unsent, conflicts, failed, invalid = await self._store.read(*counts(), NOTED)
-        self.change(pending=sum(unsent), conflicts=conflicts, failed=failed, invalid=invalid)
+        """Read anew how many actions there are of each kind, and what else is to be told."""
+        found = await self._store.read(*counts(), NOTED, RESTORED)
+        *unsent, conflicts, failed, invalid, restored = found
+        self.change(
+            pending=sum(unsent),
+            conflicts=conflicts,
+            failed=failed,
+            invalid=invalid,
+            restored=restored is not None,
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.sync.report import Status
 from app.ui.dom import by_test_id, on, part, set_text
-from app.ui.words import connection_text, last_synced_text, plural, trouble_text
+from app.ui.words import RESTORED, connection_text, last_synced_text, plural, trouble_text
 
 BADGES = {
     "pending-badge": ("pending", "pending", "pending"),
@@ -17,16 +17,22 @@ BADGES = {
 
 
 class Shell:
-    """Draws the status; `sync` is called for "Sync now", `update` to switch to a new version."""
+    """Draws the status; `sync` is called for "Sync now", `update` to switch to a new version,
+    `dismiss` once a person has read that the server went back to a backup.
+    """
 
-    def __init__(self, sync: Callable[[], None], update: Callable[[], None]) -> None:
+    def __init__(
+        self, sync: Callable[[], None], update: Callable[[], None], dismiss: Callable[[], None]
+    ) -> None:
         self._connection = by_test_id("connection")
         self._banner = by_test_id("offline-banner")
         self._trouble = by_test_id("trouble")
+        self._dismiss = by_test_id("dismiss-restored")
         self._sync = by_test_id("sync-now")
         self._update = by_test_id("update")
         self._badges = {name: by_test_id(name) for name in BADGES}
         on(self._sync, "click", lambda _event: sync())
+        on(self._dismiss, "click", lambda _event: dismiss())
         on(part(self._update, "apply"), "click", lambda _event: update())
 
     def enable(self) -> None:
@@ -40,7 +46,9 @@ class Shell:
             self._connection.dataset.status = connection.status
         set_text(part(self._connection, "label"), connection_text(connection))
         self._connection.title = last_synced_text(status.last_synced)
-        set_text(self._trouble, trouble_text(status))
+        trouble = trouble_text(status)
+        set_text(self._trouble, trouble)
+        self._dismiss.hidden = trouble != RESTORED
         self._banner.hidden = connection.status != "disconnected"
         self._sync.setAttribute("aria-busy", "true" if status.syncing else "false")
         for name, badge in self._badges.items():

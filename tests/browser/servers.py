@@ -59,6 +59,11 @@ class Server:
         """End it without warning (SIGKILL): what it was doing stays undone."""
         self._end(signal.SIGKILL)
 
+    def begin_epoch(self) -> None:
+        """Say that the database was put back from a backup; it must not run meanwhile."""
+        command = [sys.executable, "serve.py", "--database", self.database, "new-epoch"]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
     def restart(self) -> None:
         """Stop it and start it again on the same port and database."""
         self.stop()

@@ -181,3 +181,22 @@ def test_only_the_newest_are_drawn_and_older_ones_on_request(
     app.page.get_by_role("button", name="Show older messages").click()
     expect(shown).to_have_count(200)
     expect(shown.first.locator('[data-part="text"]')).to_have_text("m50")
+
+
+def test_s27_note_on_a_restored_server_stays_over_a_reload_until_it_is_understood(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server)
+    app.send("kept").wait_for_messages(("sent", "kept"))
+    server.stop()
+    server.begin_epoch()
+    server.start()
+    trouble, understood = app.by_test_id("trouble"), app.by_test_id("dismiss-restored")
+    expect(trouble).to_contain_text("went back to an earlier backup", timeout=90_000)
+    app.reload()
+    expect(app.by_test_id("trouble")).to_contain_text("went back to an earlier backup")
+    understood.click()
+    expect(trouble).to_have_text("")
+    expect(understood).to_be_hidden()
+    app.reload().wait_for_connection("connected")
+    expect(app.by_test_id("trouble")).to_have_text("")

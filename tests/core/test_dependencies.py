@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.actions import Registry
 from app.core.claim import Claim, claim, requeue
+from app.core.decision import Decision
 from app.core.edit import retry
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import HOLDING, LONGEST_WAIT, Entry
@@ -428,3 +429,24 @@ async def test_clock_set_back_puts_a_whole_chain_off_for_no_more_than_an_hour() 
     await run(store, settle(claimed.entries, applied, None, earlier + LONGEST_WAIT))
     claimed = await run(store, claim(earlier + LONGEST_WAIT, 10))
     assert [entry.id for entry in claimed.entries] == ["two"]
+
+
+@pytest.mark.parametrize("ends", ["applied", "carried_out", "discarded"])
+async def test_dependent_that_was_damaged_is_found_when_its_turn_comes_and_holds_its_item(
+    ends: str,
+) -> None:
+    store = new_store()
+    first = await add(store, "first")
+    await add(store, "torn", "first", item="a")
+    await add(store, "behind", item="a")
+    (torn,) = await store.read(Get(OUTBOX, 2))
+    await run(store, Decision([], lambda: Batch([Put(OUTBOX, {**torn, "attempts": "torn"})])))
+    if ends == "applied":
+        claimed = await run(store, claim(NOW, 10))
+        applied = Result(id="first", verdict="applied")
+        await run(store, settle(claimed.entries, answer(applied), None, NOW))
+    else:
+        await run(store, complete(first) if ends == "carried_out" else remove(first))
+    assert await states(store) == {"torn": "failed", "behind": "blocked"}
+    (kept,) = await store.read(Get(OUTBOX, 2))
+    assert (kept["state"], kept["damaged"]["attempts"]) == ("failed", "torn")

@@ -5,12 +5,19 @@ A broken one is noted, not raised: the product's own error handling must not hid
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.core.enqueue import Enqueued
-from app.core.entry import HOLDING, Entry
+from app.core.entry import HOLDING, Entry, read_entry
+from app.core.identity import SETTLED
+from app.core.invalid import read_row
+from app.core.metadata import CURSOR, RESET, text_of
+from app.core.reset import read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
+from app.errors import InvalidInput
 from app.ports import Batch, Delete, Get, Put, Scan
 from app.protocol import Row
 from server.cursors import Cursor, decode_cursor
@@ -23,14 +30,29 @@ if TYPE_CHECKING:
 BUG_CODES = ("key_reuse", "already_settled", "invalid")
 """Refusals that a sound client never gets."""
 
+OLD_CODES = ("key_reuse", "already_settled")
+"""Refusals that a client may get whose storage is older than what it has told the server."""
 
-NO_VERDICTS = ("sign_in", "update", "too_many", "busy", "too_many_requests")
+NO_VERDICTS = ("sign_in", "update", "too_many", "busy", "too_many_requests", "html")
 """Answers that say nothing of an action."""
 
 
-parsed_entry = lru_cache(4096)(Entry.model_validate_json)
-parsed_row = lru_cache(4096)(Row.model_validate_json)
-"""What is stored is read after each step; both are immutable, and the same text is the same."""
+@lru_cache(4096)
+def parsed_entry(text: str) -> Entry:
+    """Return a stored entry; each is read after each step, and the same text is the same."""
+    return read_entry(json.loads(text))
+
+
+@lru_cache(4096)
+def parsed_row(text: str) -> Row | None:
+    """Return a stored row, or `None` for one that was damaged."""
+    return read_row(json.loads(text))
+
+
+def version_of(stored: dict[str, Any] | None) -> int:
+    """Return the version of a stored row, -1 where there is none that can be read."""
+    row = read_row(stored)
+    return -1 if row is None else row.version
 
 
 def entries_of(device: Device, key: ItemKey | None = None) -> list[Entry]:
@@ -49,7 +71,10 @@ def check_held(world: World, device: Device) -> None:
     """Blocked is what depends on an entry, and what is behind that or behind a failed one."""
     held: set[ItemKey] = set()
     seqs: set[int] = set()
-    for entry in entries_of(device):
+    entries = entries_of(device)
+    if any(entry.damaged for entry in entries):
+        return  # until it is found, what stands behind it may be pending
+    for entry in entries:
         if not seqs.issuperset(entry.depends_on):
             world.fail(3, f"{entry.id} depends on {entry.depends_on}, and not all are there")
         seqs.add(entry.seq)
@@ -61,11 +86,19 @@ def check_held(world: World, device: Device) -> None:
             world.fail(3, f"{entry.id} is {entry.state}, held: {entry.item in held}")
 
 
-def cursor_of(text: str) -> Cursor:
-    """Return the place that a cursor stands for."""
-    cursor = decode_cursor(text)
-    assert cursor is not None
-    return cursor
+def cursor_of(record: dict[str, Any] | None) -> Cursor | None:
+    """Return the place that a stored cursor stands for, `None` for one that was damaged."""
+    try:
+        return decode_cursor(text_of(record))
+    except InvalidInput:
+        return None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a storage, to go with a copy of it."""
+
+    entries: dict[int, Entry]
 
 
 class Watch:
@@ -79,6 +112,17 @@ class Watch:
         self.renamed: dict[str, str] = {}
         self.wiped: set[str] = set()
         self._entries: dict[int, Entry] = {}
+
+    def snapshot(self) -> Seen:
+        """Return what a copy of the storage made now holds."""
+        return Seen(dict(self._entries))
+
+    def put_back(self, seen: Seen) -> None:
+        """The storage is a copy: what came to it later is gone, what left it is there again."""
+        again = {entry.id for entry in seen.entries.values()}
+        self.wiped |= {entry.id for entry in self._entries.values()} - again
+        self.discarded -= again
+        self._entries = dict(seen.entries)
 
     def wiped_out(self) -> None:
         """The storage is gone, and all that waited there with it."""
@@ -94,10 +138,13 @@ class Watch:
                 self._outbox(write, batch)
             elif write.store == ROWS and isinstance(write, Put):
                 self._row(write.value, rows)
-        for write in batch.writes:
-            is_cursor = write.store == METADATA and isinstance(write, Put)
-            if is_cursor and write.value["key"] == "cursor":
-                self._cursor(write.value, rows, self._starts_over(batch))
+        records = _records(batch)
+        if "client_id" in records:
+            self._world.owners[records["client_id"]["value"]] = self._device
+            renewed = self._device.deciding == "settle"
+            self._world.coverage["rolled_back", "renewed"] += renewed
+        if "cursor" in records:
+            self._cursor(records, rows)
 
     def _enqueued(self, added: Enqueued) -> None:
         coverage = self._world.coverage
@@ -116,7 +163,8 @@ class Watch:
                 if known.verdict is None and (known.in_doubt or known.state == "in_flight"):
                     self._world.fail(1, f"{known.id} goes under a new id without a verdict")
             self._count(known, entry)
-            if entry.error is not None and entry.error.code in (*BUG_CODES, *NO_VERDICTS):
+            if self._is_wrongly_refused(entry):
+                assert entry.error is not None
                 self._world.fail(2, f"{entry.type} {entry.id} got {entry.error.code}")
             if entry.state in HOLDING and entry.error is None and entry.verdict is None:
                 self._world.fail(2, f"{entry.id} is {entry.state} and does not say why")
@@ -132,11 +180,20 @@ class Watch:
         elif not self._world.ledger.has_done(gone.id):
             self._world.fail(2, f"{gone.type} {gone.id} left the outbox without an effect")
 
+    def _is_wrongly_refused(self, entry: Entry) -> bool:
+        code = entry.error.code if entry.error is not None else ""
+        if self._device.is_older and code in OLD_CODES:
+            return False
+        return code in (*BUG_CODES, *NO_VERDICTS)
+
     def _count(self, known: Entry | None, entry: Entry) -> None:
         coverage = self._world.coverage
         if known is None:
             coverage["dependent", "made"] += bool(entry.depends_on)
             return
+        was, now = (it.error is not None and it.error.code == SETTLED for it in (known, entry))
+        coverage["rolled_back", "perhaps_done"] += now and not was
+        coverage["rolled_back", "retried"] += was and self._device.deciding == "retry"
         coverage["dependent", "freed"] += bool(known.depends_on) and entry.state == "pending"
         if known.error != entry.error and entry.error is not None:
             coverage["dependent", "orphaned"] += entry.error.code == "dependency_discarded"
@@ -146,34 +203,38 @@ class Watch:
     def _row(self, value: dict[str, Any], rows: dict[ItemKey, int]) -> None:
         key = (value["collection"], value["id"])
         stored = answer(self._device, Get(ROWS, list(key)))
-        if stored is not None and stored["version"] > value["version"]:
-            is_new_round = value.get("round", 0) > stored.get("round", 0)
+        if version_of(stored) > value["version"]:
+            is_new_round = value.get("round", 0) != stored.get("round", 0)
             if not (is_new_round and self._world.server.restored):
                 self._world.fail(6, f"row {key} went back to version {value['version']}")
         rows[key] = value["version"]
 
-    def _cursor(self, value: dict[str, Any], rows: dict[ItemKey, int], starts_over: bool) -> None:
-        after = cursor_of(value["value"])
-        stored = answer(self._device, Get(METADATA, "cursor"))
-        known = cursor_of(stored["value"]) if stored else None
+    def _cursor(self, records: dict[str, Any], rows: dict[ItemKey, int]) -> None:
+        world, number = self._world, self._device.number
+        after, known = cursor_of(records["cursor"]), cursor_of(answer(self._device, CURSOR))
+        assert after is not None
         went_back = known and known.epoch == after.epoch and known.version > after.version
-        if went_back and not starts_over:
-            self._world.fail(6, f"the cursor of device {self._device.number} went back")
-        if after.epoch != self._world.server.epoch:
+        if went_back and not self._starts_over(records):
+            world.fail(6, f"the cursor of device {number} went back")
+        elif went_back and after.since is None and "restored" not in records:
+            world.fail(2, f"device {number} does not say that the server went back to a backup")
+        if after.epoch != world.server.epoch or world.server.unannounced:
             return
-        for key, row in self._world.ledger.mirror.items():
+        for key, row in world.ledger.mirror.items():
             if row.version > after.version or rows.get(key, -1) >= row.version:
                 continue
             found = answer(self._device, Get(ROWS, list(key)))
-            if found is None or found["version"] < row.version:
-                self._world.fail(4, f"the cursor passed {key} version {row.version}, the row not")
+            is_torn = found is not None and version_of(found) < 0
+            if not is_torn and version_of(found) < row.version:
+                world.fail(4, f"the cursor passed {key} version {row.version}, the row not")
 
-    def _starts_over(self, batch: Batch) -> bool:
-        """Tell whether a batch begins a new round of pulling everything."""
-        stored = answer(self._device, Get(METADATA, "reset"))
-        known = stored["value"]["round"] if stored else 0
-        return any(
-            write.value["value"]["round"] > known
-            for write in batch.writes
-            if write.store == METADATA and isinstance(write, Put) and write.value["key"] == "reset"
-        )
+    def _starts_over(self, records: dict[str, Any]) -> bool:
+        """Tell whether what is written begins a new round of pulling everything."""
+        known = read_reset(answer(self._device, RESET), -1).round
+        return "reset" in records and records["reset"]["value"]["round"] != known
+
+
+def _records(batch: Batch) -> dict[str, Any]:
+    """Return what a batch writes into the metadata, by key."""
+    writes = [it.value for it in batch.writes if isinstance(it, Put) and it.store == METADATA]
+    return {value["key"]: value for value in writes}

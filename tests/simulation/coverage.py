@@ -31,6 +31,9 @@ DEVICE = (
     "server_clock_back",
     "server_clock_ahead",
     "freeze",
+    "restore_quietly",
+    "roll_back",
+    "poke",
 )
 EXPECTED: tuple[tuple[str, str], ...] = (
     *((fault, phase) for fault in NETWORK for phase in ("push", "pull")),
@@ -38,6 +41,12 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     *((crash, phase) for crash in ("crash_tab", "crash_device") for phase in PHASES),
     *((fault, phase) for fault in DEVICE for phase in PHASES[:2]),
     *((gate, phase) for gate in ("error_401", "error_426") for phase in ("push", "pull")),
+    *((page, phase) for page in ("page_502", "page_503") for phase in ("push", "pull")),
+    *(("damage", what) for what in ("client_id", "cursor", "epoch", "reset", "seq")),
+    ("damage", "row"),
+    ("damage", "entry"),
+    *(("settled", outcome) for outcome in ("applied", "conflict", "failed", "discarded")),
+    *(("rolled_back", then) for then in ("renewed", "perhaps_done", "retried")),
     ("error_413", "push"),
     *(("message_lost", kind) for kind in ("changed", "status", "wake", "sync", "synced")),
     *(("pulled", what) for what in ("all", "more", "reset")),

@@ -7,16 +7,20 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app.core.schema import METADATA, UPGRADES
+from app.core.metadata import CLIENT_ID, CURSOR, id_of, text_of
+from app.core.schema import UPGRADES
 from app.errors import StorageError
-from app.memory import MemoryStore
-from app.ports import Batch, Get
+from app.memory import MemoryStore, Stores, Uniques
+from app.ports import Batch
 from tests.simulation.clock import DeviceClock
 from tests.simulation.network import Link
 from tests.simulation.tab import Tab
 
 if TYPE_CHECKING:
+    from tests.simulation.checks import Seen
     from tests.simulation.world import World
+
+Copied = tuple[Stores, Uniques]
 
 
 class SimStore(MemoryStore):
@@ -31,6 +35,19 @@ class SimStore(MemoryStore):
     def texts(self, store: str) -> list[str]:
         """Return the values of a store as JSON, without any time passing."""
         return [kept.text for kept in self._kept[store].values()]
+
+    def copied(self) -> Copied:
+        """Return a copy of all that is stored."""
+        # What is inside is never changed, only replaced.
+        return dict(self._kept), dict(self._unique)
+
+    def become(self, copied: Copied) -> None:
+        """Hold what is in a copy."""
+        self._kept, self._unique = dict(copied[0]), dict(copied[1])
+
+    def damage(self, batch: Batch) -> None:
+        """Write what nobody would, and nobody looks at."""
+        super()._commit(batch)
 
     def _commit(self, batch: Batch) -> None:
         if self.abort_in:
@@ -58,6 +75,8 @@ class Device:
         self.deciding = ""
         self.unsure = False
         self.unheard = False
+        self.is_older = False
+        self._kept: tuple[Copied, Seen] | None = None
 
     def open(self) -> Tab:
         """Open a tab."""
@@ -77,6 +96,35 @@ class Device:
         self.world.watches[self.number].wiped_out()
         self.store = SimStore()
         self.take_storage()
+
+    def keep(self) -> None:
+        """Keep a copy of the storage as it is now."""
+        self._kept = self.store.copied(), self.world.watches[self.number].snapshot()
+
+    def roll_back(self) -> bool:
+        """The browser dies, and at its next start the storage is what it was in the copy."""
+        if self._kept is None:
+            return False
+        stored, seen = self._kept
+        self.crash()
+        self.world.watches[self.number].put_back(seen)
+        self.store = SimStore()
+        self.store.become(stored)
+        self.take_storage()
+        self.is_older = True
+        return True
+
+    def poke(self, cursor: str | None) -> bool:
+        """The server says to the tab that leads that there is something new."""
+        for tab in self.tabs:
+            if tab.client is not None and not tab.frozen and tab.client.leading.get():
+                tab.client.poke(cursor)
+                return True
+        return False
+
+    def cursor(self) -> str | None:
+        """Return how far the device has pulled."""
+        return text_of(self.store._answer(CURSOR))
 
     def take_storage(self) -> None:
         """Have what is done with the storage looked at."""
@@ -103,8 +151,7 @@ class Device:
 
     def client_id(self) -> str:
         """Return the id under which the device's actions are sent, empty before the first start."""
-        known = self.store._answer(Get(METADATA, "client_id"))
-        return "" if known is None else str(known["value"])
+        return id_of(self.store._answer(CLIENT_ID)) or ""
 
     @property
     def phase(self) -> str:

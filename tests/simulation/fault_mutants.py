@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.core import claim as claims
+from app.core.identity import Identity
 from app.core.outbox import clear_page
 from app.core.reset import Reset
 from app.core.schema import METADATA
@@ -52,7 +53,7 @@ def server_trusts_its_clock(patch: Patch) -> None:
 
 def reset_is_ignored(patch: Patch) -> None:
     """A device that starts over keeps what it had."""
-    patch.setattr(Reset, "after", lambda self, _response: self)
+    patch.setattr(Reset, "after", lambda self, _response, **_: self)
 
 
 def reset_drops_the_outbox(patch: Patch) -> None:
@@ -122,12 +123,12 @@ def put_off_for_years(patch: Patch) -> None:
 def old_name_on_an_empty_device(patch: Patch) -> None:
     """A device whose storage was wiped counts anew under the name that it had."""
 
-    async def same(self: Any) -> str:
+    async def same(self: Any) -> None:
         name = f"device-{id(self._world.random)}"
-        known = Batch([Put(METADATA, {"key": "client_id", "value": name})], name)
-        return str(await self._world.store.transact([], lambda: known))
+        known = Batch([Put(METADATA, {"key": "client_id", "value": name})], Identity(name))
+        self._identity = await self._world.store.transact([], lambda: known)
 
-    patch.setattr(Client, "_client_id", same)
+    patch.setattr(Client, "_identify", same)
 
 
 def lost_messages_go_unnoticed(patch: Patch) -> None:

@@ -10,6 +10,7 @@ from tests.simulation.checks import entries_of
 from tests.simulation.server import Effect, ItemKey
 
 if TYPE_CHECKING:
+    from tests.simulation.device import Device
     from tests.simulation.world import World
 
 
@@ -32,7 +33,7 @@ class Ledger:
         self.mirror: dict[ItemKey, Row] = {}
         self.writes: dict[ItemKey, list[tuple[int, str]]] = {}
         self.last: dict[tuple[str, ItemKey], int] = {}
-        self.done: set[tuple[str, int]] = set()
+        self.done: set[tuple[Device | None, int]] = set()
         self.newest = 0
         self.undone: set[str] = set()
         self.forgotten: dict[ItemKey, Row] = {}
@@ -66,14 +67,16 @@ class Ledger:
             if action.id in self.effects:
                 fail(1, f"{action.type} {action.id} took effect twice")
             place = (effect.client_id, effect.key)
-            late = self.last.get(place, 0) >= action.seq
+            device = self._world.owners.get(effect.client_id)
+            is_older = device is not None and device.is_older  # it may count anew
+            late = self.last.get(place, 0) >= action.seq and not is_older
             if late and action.id not in self.undone and not self._world.is_discarded(action.id):
                 fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
             self.last[place] = max(action.seq, self.last.get(place, 0))
             for seq in action.depends_on:
-                if (effect.client_id, seq) not in self.done:
+                if (device, seq) not in self.done:
                     fail(3, f"{action.id} took effect before seq {seq}, which it depends on")
-            self.done.add((effect.client_id, action.seq))
+            self.done.add((device, action.seq))
             self._check_base(effect)
             self.effects[action.id] = effect
             if effect.row is not None and effect.row != self.mirror.get(effect.key):
@@ -106,9 +109,8 @@ class Ledger:
             self._world.fail(7, f"{action.type} {action.id} overwrote what its maker never saw")
 
     def _check_overtaking(self, effect: Effect) -> None:
-        for device in self._world.devices:
-            if device.client_id() != effect.client_id:
-                continue
+        device = self._world.owners.get(effect.client_id)
+        if device is not None and not device.is_older:
             for entry in entries_of(device, effect.key):
                 if entry.seq < effect.action.seq and entry.id not in self.effects:
                     self._world.fail(3, f"{effect.action.id} overtook {entry.id} ({entry.state})")

@@ -1,7 +1,8 @@
 """Defects put into the product on purpose: a simulation that does not see them sees nothing.
 
 Each is a function that patches the running product; `mutated` undoes it. Those here are found by
-crashes and by a bad network; what the other faults find is in `fault_mutants.py`.
+crashes and by a bad network; what the other faults find is in `fault_mutants.py`, and what a bad
+storage finds in `storage_mutants.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from app.sync import collection, engine, peers
 from tests.simulation.fault_mutants import FAULT_MUTANTS
 from tests.simulation.patching import Patch, changed, puts
 from tests.simulation.server_mutants import SERVER_MUTANTS
+from tests.simulation.storage_mutants import STORAGE_MUTANTS
 
 
 def dequeue_on_send(patch: Patch) -> None:
@@ -173,6 +175,7 @@ def no_backoff(patch: Patch) -> None:
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
     *SERVER_MUTANTS,
     *FAULT_MUTANTS,
+    *STORAGE_MUTANTS,
     dequeue_on_send,
     cursor_before_rows,
     lost_wake,

@@ -24,6 +24,8 @@ ANSWERS = {
     "error_401": error_answer(401, "sign_in"),
     "error_426": error_answer(426, "update"),
     "html": HTML,
+    "page_502": HttpResponse(502, "<h1>Bad Gateway</h1>", {"content-type": "text/html"}),
+    "page_503": HttpResponse(503, "<h1>Maintenance</h1>", {"content-type": "text/html"}),
 }
 """What is answered in the server's place."""
 
@@ -37,6 +39,7 @@ class Link:
         self.cut: set[str] = set()
         self.script: list[str] = []
         self.gate: str | None = None
+        self.page: str | None = None
         self._not_before = 0
         self._hurried = 0
         self._begun = 0
@@ -110,7 +113,7 @@ class Link:
         if number < self._arrived and body and '"actions":[]' not in body:
             world.coverage["reordered", "push"] += 1
         self._arrived = max(self._arrived, number)
-        gate = self.gate if body is not None else None
+        gate = (self.page or self.gate) if body is not None else None
         if gate is not None:
             world.coverage[gate, "pull" if '"actions":[]' in body else "push"] += 1
         answer = ANSWERS.get(gate or fault or "")

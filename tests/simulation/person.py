@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.core.entry import HOLDING
+from app.core.entry import HOLDING, Outcome
 from app.errors import InvalidInput, NotFound, Rejected, StorageError
 from app.sync.client import Client
 from app.sync.queue import New
@@ -32,6 +32,9 @@ ACTS = {
     "sync": 4,
 }
 """What a person does, and how often each is chosen."""
+
+ASKED_FOR = 120.0
+"""Seconds for which somebody asks whether the server took a write."""
 
 ITEMS = ("n1", "n2", "n3")
 
@@ -69,7 +72,7 @@ class Person:
         client = tab.client
         if client is not None:
             data = {"text": self._text()}
-            _spawn(tab, lambda: client.queue.add("send_message", data, collection="messages"))
+            self._add(tab, New("send_message", data, "messages"))
 
     def _create(self, tab: Tab) -> None:
         data = Note(a=self._text(), b=self._maybe_poison()).model_dump()
@@ -91,9 +94,28 @@ class Person:
         waiting = [e.item_id for e in entries_of(tab.device) if e.collection == "notes"]
         if waiting and self._world.rng.random() < 0.5:
             item = waiting[-1]
-        client = tab.client
-        assert client is not None
-        _spawn(tab, lambda: client.queue.add(kind, data, collection="notes", item_id=item))
+        self._add(tab, New(kind, data, "notes", item))
+
+    def _add(self, tab: Tab, new: New) -> None:
+        """Save something, and now and then ask what becomes of it."""
+        client, asks = tab.client, self._world.rng.random() < 0.2
+
+        async def add() -> None:
+            assert client is not None
+            (queued,) = await client.queue.add_many([new])
+            if asks:
+                self._hear_outcome(tab.device, queued, await queued.settled(ASKED_FOR))
+
+        _spawn(tab, add)
+
+    def _hear_outcome(self, device: Device, action_id: str, outcome: Outcome | None) -> None:
+        world = self._world
+        if outcome is not None:
+            world.coverage["settled", outcome] += 1
+        if outcome == "applied" and not world.ledger.has_done(action_id):
+            world.fail(1, f"{action_id} is told as applied and was not")
+        if outcome == "discarded" and action_id not in world.watches[device.number].discarded:
+            world.fail(1, f"{action_id} is told as discarded and was not")
 
     def _maybe_poison(self) -> str:
         """Return, now and then, what the server fails at."""

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 from app.core.entry import HOLDING
-from app.core.reset import RESET
-from app.core.schema import METADATA, ROWS
+from app.core.metadata import CURSOR, RESET
+from app.core.reset import read_reset
+from app.core.schema import ROWS
 from app.core.view import project
-from app.ports import Get
 from app.protocol import Row
 from tests.simulation.checks import answer, cursor_of, entries_of, parsed_row
 from tests.simulation.server import ItemKey
@@ -27,7 +27,7 @@ HEARD_WITHIN = 100.0
 def rows_of(device: Device) -> dict[ItemKey, Row]:
     """Return the rows on a device."""
     rows = [parsed_row(text) for text in device.store.texts(ROWS)]
-    return {(row.collection, row.id): row for row in rows}
+    return {(row.collection, row.id): row for row in rows if row is not None}
 
 
 def check_view(world: World, tab: Tab) -> None:
@@ -127,6 +127,31 @@ def check_server(world: World) -> None:
             world.fail(4, f"{action_id} took effect and has no receipt")
 
 
+def rest_from_requests(world: World) -> None:
+    """Wait until no device asks for anything, and none asked within the last second."""
+    for _ in range(20):
+        asked = [time for device in world.devices for time in device.link.times]
+        is_asking = any(device.link.in_flight for device in world.devices)
+        if not is_asking and max(asked, default=0) < world.clock.time - 1_000:
+            return
+        world.clock.advance(1.5)
+
+
+def check_idle(world: World) -> None:
+    """Whoever is told what it knows already does not ask."""
+    for device in world.devices:
+        if any(time > world.clock.time - 900 for time in device.link.times):
+            world.fail(10, f"device {device.number} asked though nothing is new")
+
+
+def check_poked(world: World, devices: list[Device]) -> None:
+    """Whoever is told that there is something new has it within seconds."""
+    for device in devices:
+        place = cursor_of(answer(device, CURSOR))
+        if place is None or place.version != world.ledger.newest:
+            world.fail(11, f"device {device.number} was told of something new and has not got it")
+
+
 def unfinished(world: World) -> str:
     """Return what is not quiet yet, or an empty text."""
     for device in world.devices:
@@ -139,11 +164,10 @@ def unfinished(world: World) -> str:
                 stuck.add(entry.seq)
             else:
                 return f"device {device.number}: {entry.type} {entry.id} is {entry.state}"
-        cursor, reset = answer(device, Get(METADATA, "cursor")), answer(device, RESET)
-        place = cursor_of(cursor["value"]) if cursor else None
+        place, reset = cursor_of(answer(device, CURSOR)), read_reset(answer(device, RESET), -1)
         if place is None or place.version != world.ledger.newest:
             return f"device {device.number} has not pulled everything"
-        if place.epoch != world.server.epoch or reset["value"]["phase"] != "none":
+        if place.epoch != world.server.epoch or reset.round < 0 or reset.phase != "none":
             return f"device {device.number} has not started over to its end"
     return ""
 

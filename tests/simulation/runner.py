@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,19 +14,30 @@ from functools import partial
 
 from tests.simulation.coverage import Coverage
 from tests.simulation.loop import SimLoop
-from tests.simulation.world import World
+from tests.simulation.world import Plan, World
 
+PLAN = Plan()
 CHUNK = 16
 """Schedules that a process is handed at a time."""
+
+_BROKEN = re.compile(r"invariant \d+")
 
 
 @dataclass(frozen=True)
 class Ran:
-    """One schedule: its failure, empty if there is none, what it met, and seconds of CPU."""
+    """One schedule: its failure, empty if there is none, what it met, seconds of CPU, its steps."""
 
+    seed: int
     failure: str
     coverage: Coverage
     cpu: float
+    trace: tuple[str, ...]
+
+    @property
+    def broken(self) -> str:
+        """Which invariant is broken, empty if none is."""
+        found = _BROKEN.search(self.failure)
+        return found[0] if found else self.failure and "an error"
 
 
 @dataclass
@@ -34,6 +46,7 @@ class Outcome:
 
     schedules: int = 0
     failures: list[str] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Counter)
     seconds: float = 0.0
     cpu: float = 0.0
@@ -42,7 +55,9 @@ class Outcome:
         """Take in one schedule."""
         self.schedules += 1
         self.coverage.update(ran.coverage)
-        self.failures += [ran.failure] if ran.failure else []
+        if ran.failure:
+            self.failures.append(ran.failure)
+            self.failed.append(ran.seed)
         self.cpu += ran.cpu
 
     @property
@@ -52,28 +67,28 @@ class Outcome:
         return f"{rate:.1f} a second, {self.cpu / self.schedules * 1000:.0f} ms of CPU each"
 
 
-def run_one(seed: int, steps: int = 100) -> Ran:
+def run_one(seed: int, plan: Plan = PLAN) -> Ran:
     """Run one schedule."""
     begun = time.process_time()
     with SimLoop() as loop:
-        world = World(loop, seed, steps)
+        world = World(loop, seed, plan)
         try:
             world.run()
             failure = ""
         except Exception as error:
             failure = world.report(error)
-    return Ran(failure, world.coverage, time.process_time() - begun)
+    return Ran(seed, failure, world.coverage, time.process_time() - begun, tuple(world.trace))
 
 
 def run_many(
     seeds: Sequence[int],
-    steps: int = 100,
+    plan: Plan = PLAN,
     processes: int = 2,
     told: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
     """Run a schedule for each seed; `told` hears how far it is."""
     outcome, begun = Outcome(), time.monotonic()
-    with _running(seeds, steps, processes) as results:
+    with _running(seeds, plan, processes) as results:
         for ran in results:
             outcome.add(ran)
             outcome.seconds = time.monotonic() - begun
@@ -82,8 +97,8 @@ def run_many(
 
 
 @contextmanager
-def _running(seeds: Sequence[int], steps: int, processes: int) -> Iterator[Iterator[Ran]]:
-    job = partial(run_one, steps=steps)
+def _running(seeds: Sequence[int], plan: Plan, processes: int) -> Iterator[Iterator[Ran]]:
+    job = partial(run_one, plan=plan)
     if processes < 2 or len(seeds) < 2:
         yield map(job, seeds)
         return

@@ -18,6 +18,7 @@ from app.protocol import MAX_PULL_ROWS, Action, Row, SyncRequest, SyncResponse
 from server import apply
 from server import exchange as server_exchange
 from server.compaction import compact
+from server.cursors import encode_cursor
 from server.history import begin_epoch, read_epoch
 from server.identity import LOCAL
 from server.records import Judged, StoredRow
@@ -82,6 +83,7 @@ class SimServer:
         self.skew = 0
         self.most: int | None = None
         self.restored = 0
+        self.unannounced = False
         self.epoch = self._database.read(read_epoch)
 
     def __call__(
@@ -140,17 +142,37 @@ class SimServer:
         """Copy the database as it is now."""
         self._backup = self._database.copy(), self._world.ledger.snapshot()
 
-    def restore(self) -> bool:
-        """Put the last copy back, if there is one, with a new epoch (docs/operations.md)."""
+    def restore(self, *, announced: bool = True) -> bool:
+        """Put the last copy back, if there is one; announced, with a new epoch, or not yet."""
         if self._backup is None:
             return False
         copy, snapshot = self._backup
         self._database.put_back(copy)
-        self.epoch = self._database.write(begin_epoch)
+        self.epoch = self._database.read(read_epoch)
         self.restored += 1
-        (newest,) = self.query("SELECT coalesce(max(version), 0) FROM spaces")[0]
-        self._world.ledger.put_back(snapshot, newest)
+        self._world.ledger.put_back(snapshot, self._newest())
+        self.unannounced = True
+        if announced:
+            self.announce()
         return True
+
+    def announce(self) -> None:
+        """Say that a backup was put back, if one was: who follows it unawares goes wrong for good.
+
+        A device that has not pulled more than the copy holds by then cannot know it before.
+        """
+        if self.unannounced:
+            self.unannounced = False
+            self.epoch = self._database.write(begin_epoch)
+            self._world.ledger.newest = self._newest()
+
+    def cursor(self) -> str:
+        """Return the cursor of whoever has pulled everything."""
+        return encode_cursor(self.epoch, self._newest())
+
+    def _newest(self) -> int:
+        (newest,) = self.query("SELECT coalesce(max(version), 0) FROM spaces")[0]
+        return int(newest)
 
     def compact(self) -> int:
         """Forget the tombstones, all of them; returns how many there were."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.simulation.checks import entries_of
+from tests.simulation.damage import damage
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device
@@ -30,6 +31,11 @@ RARE: tuple[dict[str, int], ...] = (
     {"most": 4},
     {"wipe": 2},
     {"back_up": 3, "restore": 3},
+    {"back_up": 3, "restore_quietly": 3},
+    {"keep": 4, "roll_back": 4},
+    {"damage": 4},
+    {"poke": 5},
+    {"page": 4},
     {"compact": 4},
     {"server_clock": 3},
     {"freeze": 5, "thaw": 5},
@@ -57,7 +63,9 @@ class Steps:
     def take(self) -> None:
         """Take a step."""
         kind = self._rng.choices(list(self._kinds), list(self._kinds.values()))[0]
-        getattr(self, f"_{kind}")(self._rng.choice(self._world.devices))
+        device = self._rng.choice(self._world.devices)
+        self._world.trace.append(f"{self._world.step}: {kind}, device {device.number}")
+        getattr(self, f"_{kind}")(device)
 
     def _act(self, device: Device) -> None:
         self._world.person.act(device)
@@ -105,6 +113,7 @@ class Steps:
 
     def _mend(self, device: Device) -> None:
         device.link.cut.clear()
+        device.link.page = None
         device.sign_in()
         if self._rng.random() < 0.5:
             self._world.server.most = None
@@ -139,6 +148,59 @@ class Steps:
     def _restore(self, device: Device) -> None:
         if self._world.server.restore():
             self._world.coverage["restore", device.phase] += 1
+
+    def _restore_quietly(self, device: Device) -> None:
+        if self._world.server.restore(announced=False):
+            self._world.coverage["restore_quietly", device.phase] += 1
+
+    def _keep(self, device: Device) -> None:
+        """The storage is as it is now in a copy, or on the disk, from which a device may come back.
+
+        Preferably with something in it that is still to be sent.
+        """
+        if self._rng.random() < 0.5:
+            self._world.person.act(device)
+            self._world.clock.settle()
+        device.keep()
+
+    def _roll_back(self, device: Device) -> None:
+        """The storage goes back to its copy, preferably after a time in which much was settled."""
+        person, clock, rng = self._world.person, self._world.clock, self._rng
+        if rng.random() < 0.7:
+            for _ in range(4):
+                person.act(device, rng.choice(("send", "turn", "update", "create")))
+                clock.advance(rng.uniform(0.2, 3))
+        phase = device.phase
+        if not device.roll_back():
+            return
+        self._world.coverage["roll_back", phase] += 1
+        if rng.random() < 0.5:  # what is new is old, too, by the time that the server is heard
+            device.link.cut.add("out")
+            device.open()
+            clock.settle()
+            person.act(device, rng.choice(("send", "turn")))
+            clock.settle()
+            device.crash()
+            device.link.cut.clear()
+        device.open()
+        clock.advance(rng.uniform(0, 2))
+        person.act(device)
+
+    def _damage(self, device: Device) -> None:
+        what = damage(device, self._rng)
+        if what:
+            self._world.coverage["damage", what] += 1
+
+    def _poke(self, device: Device) -> None:
+        """The server's word comes, of what is new or long known, once or again and again."""
+        cursor = self._rng.choice((self._world.server.cursor(), device.cursor(), None))
+        for _ in range(self._rng.choice((1, 1, 20))):
+            if device.poke(cursor):
+                self._world.coverage["poke", device.phase] += 1
+
+    def _page(self, device: Device) -> None:
+        """From now on something in between answers in the sync endpoint's place, and only there."""
+        device.link.page = self._rng.choice(("page_502", "page_503"))
 
     def _compact(self, device: Device) -> None:
         """Deletions are forgotten, preferably those that a device has not heard of."""
