@@ -20,6 +20,7 @@ LOCAL_LEASE = 90_000
 """The same for a handler's claim: longer than any handler may take, so that none runs twice."""
 MAX_BYTES = 512 * 1024
 """Size of what is pushed at once: half of what our server takes, and many a proxy before it."""
+KNOWN = CURSOR, RESET, SEQ, CLIENT_ID
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def claim(
         return Batch([*sent, *sooner], result)
 
     late = beyond("pending", latest, limit), beyond("blocked", latest, limit)
-    known = CURSOR, RESET, SEQ, CLIENT_ID
-    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), *known], decide)
+    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), *KNOWN], decide)
 
 
 def _of_one_client(entries: list[Entry], now: str) -> tuple[str, list[Entry]]:
@@ -111,7 +111,7 @@ def claim_none(client_id: str = "") -> Decision:
         settled, client = _settled_through(oldest, seq), id_of(record) or client_id
         return Batch(result=Claim((), (), place_of(cursor, reset), settled, client))
 
-    return Decision([Scan(OUTBOX, limit=1), CURSOR, RESET, SEQ, CLIENT_ID], decide)
+    return Decision([Scan(OUTBOX, limit=1), *KNOWN], decide)
 
 
 def _settled_through(oldest: Sequence[dict[str, Any]], seq: Stored) -> int:
