@@ -3,6 +3,9 @@
 To write is to let go of the interpreter's lock, and to wait for it costs more than the line does:
 so what is logged in one turn of the event loop is written at its end, all at once. Nothing waits
 longer, and warnings do not wait. A process that is killed may lose the lines of that turn.
+
+Of an error only its kind and its place are logged: its message may quote what a person wrote, as
+PostgreSQL's do with a whole row.
 """
 
 from __future__ import annotations
@@ -10,15 +13,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import TextIO
+import traceback
+from typing import Any, TextIO
 
 _PATTERN = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def set_up_logging(level: str) -> None:
     """Log to standard error from this level on."""
-    logging.basicConfig(level=level.upper(), format=_PATTERN, handlers=[TurnHandler(sys.stderr)])
+    handler = TurnHandler(sys.stderr)
+    handler.setFormatter(Discreet(_PATTERN))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+class Discreet(logging.Formatter):
+    """Formats errors without their messages, each with those that led to it."""
+
+    def formatException(self, ei: Any) -> str:
+        """Return an error's kind and where it came from, line by line."""
+        lines = ["Traceback, without the messages:"]
+        error: BaseException | None = ei[1]
+        while error is not None:
+            lines.append(f"{type(error).__module__}.{type(error).__qualname__}")
+            lines += [
+                f"    {place.filename}:{place.lineno} {place.name}"
+                for place in traceback.extract_tb(error.__traceback__)
+            ]
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n".join(lines)
 
 
 class TurnHandler(logging.StreamHandler[TextIO]):

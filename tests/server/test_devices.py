@@ -60,7 +60,7 @@ async def test_b9_stream_that_a_proxy_cuts_is_opened_again_and_its_pokes_go_on(
         device(f"{server.url}/api", seed=2) as other,
     ):
         for number in range(1, 4):
-            await until(lambda number=number: proxy.cuts >= 2 * number)  # type: ignore[misc] # mypy cannot infer it
+            await until(lambda number=number: proxy.cuts >= 2 * number)
             await other.send(f"message {number}")
             await phone.sees(*(f"message {n}" for n in range(1, number + 1)))
         assert phone.streams.opened >= 6
@@ -106,7 +106,7 @@ class TestTwoServers:
                 for seed, server in enumerate(servers * 2)
             ]
             for one in devices:
-                await until(lambda one=one: one.streams.opened == 1)  # type: ignore[misc] # mypy cannot infer it
+                await until(lambda one=one: one.streams.opened == 1)
             said: list[str] = []
             for round_number in range(3):
                 texts = [f"{round_number} from {place}" for place in range(len(devices))]

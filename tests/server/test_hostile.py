@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -191,11 +192,14 @@ envelope_keys = st.sampled_from([*request(cursor=None, settled_through=0, limit=
 action_keys = st.sampled_from([*action(1, base_version=None), "version"])
 
 
-@hypothesis_settings(
+anything = hypothesis_settings(
     max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@anything
 @given(st.dictionaries(action_keys, json_values, max_size=3), json_values, envelope_keys)
 async def test_no_input_gives_a_5xx(
     api: Api, spoiled: dict[str, Any], value: Any, key: str
@@ -203,3 +207,39 @@ async def test_no_input_gives_a_5xx(
     for body in (value, {**request(), key: value}, request({**message(1), **spoiled})):
         answer = await send(api, json.dumps(body))
         assert answer.status_code in (200, 400, 422)
+
+
+item_keys = st.sampled_from(["id", "text", "sent_at", "title"])
+
+
+@anything
+@given(json_values, st.dictionaries(item_keys, json_values, max_size=3), st.text(max_size=8))
+async def test_h1_no_input_of_plain_rest_gives_a_5xx(
+    api: Api, value: Any, fields_given: dict[str, Any], text: str
+) -> None:
+    headers = {**JSON, "if-match": '"1"', "idempotency-key": text.encode("ascii", "ignore")}
+    for body in (value, fields_given):
+        content = json.dumps(body)
+        for method, path in (("POST", "/api/messages"), ("PUT", "/api/messages/m1")):
+            answer = await api.http.request(method, path, content=content, headers=headers)
+            assert answer.status_code in (200, 201, 400, 404, 409, 413, 422), answer.text
+    path = quote(text, safe="")
+    query = {"limit": text, "cursor": text, "deleted": text}
+    for method in ("GET", "DELETE"):
+        for where in (f"/api/messages/{path}", f"/api/{path}", f"/api/messages/m1/{path}"):
+            answer = await api.http.request(method, where, params=query, headers=headers)
+            assert answer.status_code in (200, 204, 404, 405, 409, 422), answer.text
+    answer = await api.http.get("/api/messages", params=query)
+    assert answer.status_code in (200, 410, 422)
+
+
+async def test_write_from_another_site_is_refused_as_the_document_says(api: Api) -> None:
+    paths = api.app.openapi()["paths"]
+    writes = [(m, p) for p in paths for m in paths[p] if m not in ("get", "head")]
+    assert len(writes) == 4
+    for method, path in writes:
+        where = path.format(collection="messages", item_id="m1")
+        foreign = {**JSON, "sec-fetch-site": "cross-site"}
+        answer = await api.http.request(method, where, content="{}", headers=foreign)
+        assert answer.status_code == 403
+        assert "403" in paths[path][method]["responses"], (method, path)

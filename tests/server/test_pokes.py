@@ -34,6 +34,22 @@ async def test_poke_that_comes_again_or_late_wakes_nobody() -> None:
             await asyncio.wait_for(subscription.take(), 0.01)
 
 
+async def test_listener_is_not_told_what_it_turns_out_to_know() -> None:
+    """Also where another server's poke was faster than the look at where it stands."""
+    pokes = LocalPokes()
+    with pokes.subscribe("a") as subscription:
+        pokes.publish("a", 2)
+        subscription.know(2)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(subscription.take(), 0.01)
+        pokes.publish("a", 4)
+        subscription.know(3)
+        assert await subscription.take() == 4
+        pokes.close()
+        subscription.know(5)
+        assert await subscription.take() is None
+
+
 async def test_poke_stays_within_its_space() -> None:
     pokes = LocalPokes()
     with pokes.subscribe("a") as mine, pokes.subscribe("b") as other:
