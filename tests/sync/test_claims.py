@@ -81,21 +81,6 @@ def test_claim_of_a_handler_outlasts_the_longest_handler() -> None:
     assert LOCAL_LEASE > LEASE
 
 
-async def test_handler_that_takes_as_long_as_it_may_runs_once(
-    device: Device, clock: FakeClock
-) -> None:
-    slow = Slow(clock, TIMEOUT - 0.1)
-    leader, other = await two_tabs(device, clock, slow)
-    await other.queue.add("call")
-    flushing = asyncio.ensure_future(other.queue.flush())
-    for _ in range(TIMEOUT.__int__() // 5):
-        await leader.sync()
-        await clock.advance(5)
-    await clock.advance(60)
-    assert slow.runs == ["begin", "end"]
-    await flushing
-
-
 async def test_s29_settling_that_fails_does_not_run_a_handler_again(
     device: Device, clock: FakeClock
 ) -> None:
