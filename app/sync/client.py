@@ -97,7 +97,16 @@ class Client:
 
     def collection(self, name: str, model: type[M]) -> Collection[M]:
         """Declare a collection: items of `model`, kept under `name` on device and server."""
-        return Collection(name, model, self._world.store, self.queue, self._changes, self._registry)
+        return Collection(
+            name,
+            model,
+            self._world.store,
+            self.queue,
+            self._changes,
+            self._registry,
+            self.status,
+            self.sync,
+        )
 
     def handler(self, action_type: str) -> Callable[[H], H]:
         """Register the decorated function to carry out the actions of a type by itself.
