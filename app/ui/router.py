@@ -29,9 +29,7 @@ class Router:
         return self._route
 
     def enable(self) -> None:
-        """Show the sections' tabs and the route that the address names."""
-        self._nav.hidden = False
-        document.body.dataset.tabs = ""
+        """Show the view that the address names, from now on."""
         self._route.subscribe(self._show)
 
     def go(self, route: Route) -> None:
