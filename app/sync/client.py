@@ -26,6 +26,7 @@ from app.sync.handlers import Handler, Handlers
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
+from app.sync.preferences import Preferences
 from app.sync.queue import Queue
 from app.sync.refusals import Refusals
 from app.sync.report import StatusStore, SyncReport
@@ -75,6 +76,7 @@ class Client:
         self._handlers = Handlers(world.prepare_handlers)
         self.connection = Connection(world.clock)
         self.status = StatusStore(world.store, self.connection, world.clock)
+        self.preferences = Preferences(world.store, channel)
         self._peers = Peers(channel, self.connection, self.status, world.clock)
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
@@ -117,8 +119,9 @@ class Client:
         return self._handlers.register(action_type)
 
     async def start(self) -> None:
-        """Read what the status shows; call it before `run`."""
+        """Read what the status and the preferences show; call it before `run`."""
         await self._quarantine_lost()
+        await self.preferences.load()
         await self.status.recount()
 
     async def _quarantine_lost(self) -> None:
