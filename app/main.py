@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
-from collections.abc import Coroutine
-from typing import Any
 
-from js import document, driftline, navigator
+from js import document, driftline
 from pyodide.ffi import JsException
 
 from app.browser.console import log_to_console
@@ -19,27 +16,25 @@ from app.browser.network import event_stream, online, watch_network
 from app.browser.tabs import LockLeadership, TabChannel
 from app.browser.updates import Updates
 from app.core.collections import registry
-from app.core.messages import COLLECTION, SEND, Message, compose
+from app.core.messages import COLLECTION as MESSAGES
+from app.core.messages import Message
+from app.core.notes import COLLECTION as NOTES
+from app.core.notes import Note
 from app.errors import DriftlineError
 from app.sync.client import Client, World
-from app.sync.collection import Collection
 from app.sync.pokes import Pokes
-from app.sync.report import Status
 from app.sync.transport import Transport
-from app.ui.composer import Composer
-from app.ui.messages import MessagesView
+from app.ui.messages_page import MessagesPage
+from app.ui.page import Page, spawn, telling
+from app.ui.router import Router
+from app.ui.routes import VIEWS, Route
 from app.ui.shell import Shell
 
 DATABASE = "driftline"
-FIRST = 30
-"""Messages drawn before the page takes input: more than any screen shows."""
 COLLECT_AFTER = 20_000
 """Objects made, and not gone by themselves, after which garbage is looked for: not in each tap."""
-PAGE = 100
-"""Messages shown soon after, and added each time older ones are asked for."""
 
 _log = logging.getLogger(__name__)
-_tasks: set[asyncio.Future[Any]] = set()
 
 
 def setting(name: str, default: str) -> str:
@@ -85,42 +80,72 @@ async def connect() -> Client:
 
 
 class App:
-    """The team log: a client, its messages, and the widgets that show them."""
+    """The app: a client, and the pages that show what it holds."""
 
-    def __init__(self, client: Client, messages: Collection[Message]) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._messages = messages
-        self._shown = PAGE
         self._updates = Updates(self._offer_update)
         self._shell = Shell(self._sync, self._updates.apply, self._dismiss)
-        self._view = MessagesView(self._retry, self._discard, self._older)
-        self._composer = Composer(self._send)
+        self._router = Router()
+        self._pages: dict[str, Page] = {}
+        self._entered = ""
         stream = event_stream(f"{api_url()}/events")
         self._pokes = Pokes(stream, BrowserClock(), client.poke, client.wake)
 
     async def start(self) -> None:
         """Show what is on the device, take input, and begin to synchronise."""
         await self._client.start()
-        await self._messages.load(FIRST)
-        self._client.status.subscribe(self._render)
-        self._messages.subscribe(self._view.render)
+        await self._page(self._router.route.get().view)
+        self._client.status.subscribe(self._shell.render)
         self._shell.enable()
-        self._composer.enable()
+        self._router.enable()
+        self._router.route.subscribe(self._entering)
         driftline.ready()
         gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
         gc.set_threshold(COLLECT_AFTER)
         watch_network(self._wake, self._client.connection.set_disconnected)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
-        spawn(self._messages.load(self._shown))
         spawn(self._client.run())
         spawn(self._updates.watch())
+        spawn(self._prepare())
 
-    def _render(self, status: Status) -> None:
-        self._shell.render(status)
-        self._view.set_offline(status.connection.status == "disconnected")
-        if status.unread and not document.hidden:
-            self._client.status.mark_read()
+    async def _page(self, view: str) -> Page:
+        """Return the page of a view, started; its code is loaded when it is first needed."""
+        if view not in self._pages:
+            self._pages[view] = page = self._make(view)
+            await page.start()
+        return self._pages[view]
+
+    def _make(self, view: str) -> Page:
+        if view == "notes":
+            from app.ui.notes_page import NotesPage
+
+            return NotesPage(self._client, self._client.collection(NOTES, Note), self._shell.notify)
+        if view == "outbox":
+            from app.ui.outbox_page import OutboxPage
+
+            return OutboxPage(self._client, self._shell.notify)
+        if view == "settings":
+            from app.ui.settings_page import SettingsPage
+
+            return SettingsPage(self._client, self._shell.notify)
+        messages = self._client.collection(MESSAGES, Message)
+        return MessagesPage(self._client, messages, self._shell.notify)
+
+    async def _prepare(self) -> None:
+        """Have the other pages ready before they are asked for."""
+        for view in VIEWS:
+            await self._page(view)
+
+    def _entering(self, route: Route) -> None:
+        spawn(self._enter(route))
+
+    async def _enter(self, route: Route) -> None:
+        if self._entered not in ("", route.view):
+            self._pages[self._entered].leave()
+        self._entered = route.view
+        (await self._page(route.view)).enter(route.item)
 
     def _listen(self, _changed: bool) -> None:
         """One context of a device listens: browsers allow few streams to a host.
@@ -130,14 +155,6 @@ class App:
         connected = self._client.connection.is_connected.get() and not plain_rest()
         self._pokes.follow(connected and self._client.leading.get())
 
-    async def _send(self, text: str) -> None:
-        await self._client.queue.add(
-            SEND, compose(text), collection=COLLECTION, item_id=self._client.queue.new_id()
-        )
-        self._view.show_newest()
-        if hasattr(navigator, "vibrate"):
-            navigator.vibrate(10)
-
     def _wake(self) -> None:
         self._client.wake(urgent=True)
 
@@ -145,40 +162,10 @@ class App:
         spawn(self._client.sync())
 
     def _dismiss(self) -> None:
-        spawn(self._tell_refusal(self._client.dismiss_restored()))
-
-    def _older(self) -> None:
-        self._shown += PAGE
-        spawn(self._messages.load(self._shown))
-
-    def _retry(self, action_id: str) -> None:
-        spawn(self._tell_refusal(self._client.queue.retry(action_id)))
-
-    def _discard(self, action_id: str) -> None:
-        spawn(self._tell_refusal(self._client.queue.remove(action_id)))
-
-    async def _tell_refusal(self, work: Coroutine[Any, Any, Any]) -> None:
-        self._shell.notify("")
-        try:
-            await work
-        except DriftlineError as error:
-            self._shell.notify(str(error))
+        spawn(telling(self._shell.notify, self._client.dismiss_restored()))
 
     def _offer_update(self) -> None:
         self._shell.offer_update()
-
-
-def spawn(work: Coroutine[Any, Any, Any]) -> None:
-    """Run `work` beside everything else; what it raises is logged, never swallowed."""
-    task = asyncio.ensure_future(work)
-    _tasks.add(task)
-    task.add_done_callback(_ended)
-
-
-def _ended(task: asyncio.Future[Any]) -> None:
-    _tasks.discard(task)
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("A background task failed", exc_info=task.exception())
 
 
 async def main() -> None:
@@ -186,7 +173,7 @@ async def main() -> None:
     log_to_console()
     try:
         client = await connect()
-        await App(client, client.collection(COLLECTION, Message)).start()
+        await App(client).start()
     except (DriftlineError, JsException) as error:
         _log.exception("The app could not start")
         driftline.bootFailed(str(error))

@@ -1,7 +1,8 @@
 // The boot shim: what has to work before Python does, or when Python does not come up at all. Everything else is
 // Python (app/). The comment of each function says why it is not.
 
-const root = document.documentElement;
+const root = document.documentElement; // its data-route is the view to paint first (app/ui/router.py goes on)
+root.dataset.route = /^#\/(notes|outbox|settings)\b/.exec(location.hash)?.[1] ?? "messages";
 const panel = document.querySelector('[data-testid="boot-error"]');
 const part = (name) => panel.querySelector(`[data-part="${name}"]`); // not Python: see show()
 const PATIENCE = 7000; // ms without any progress, after which a person is told

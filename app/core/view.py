@@ -18,7 +18,8 @@ ItemStatus = Literal["synced", "pending", "conflict", "failed"]
 class Item:
     """One item as it is shown. `data` is `None` once deleted; `seq` is its oldest action's, if any.
 
-    `version` and `updated_at` are the server's last, 0 for an item that it does not have yet.
+    `version` and `updated_at` are the server's last, 0 for an item that it does not have yet;
+    `waiting` counts the actions on it in the outbox.
     `action_id` names the action that failed or is in conflict.
     """
 
@@ -31,6 +32,7 @@ class Item:
     seq: int | None = None
     error: Problem | None = None
     action_id: str | None = None
+    waiting: int = 0
 
     @property
     def order(self) -> tuple[int, int]:
@@ -50,7 +52,9 @@ def project(
     held: Entry | None = None
     problem: Problem | None = None
     first: Entry | None = None
+    waiting = 0
     for entry in entries:
+        waiting += 1
         first = first or entry
         if held is None and entry.state in ("failed", "conflict"):
             held, problem = entry, entry.error
@@ -76,6 +80,7 @@ def project(
         seq=first.seq if first else None,
         error=problem,
         action_id=held.id if held else None,
+        waiting=waiting,
     )
 
 

@@ -28,6 +28,7 @@ from app.sync.handlers import Handler, Handlers
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
+from app.sync.preferences import Preferences
 from app.sync.queue import Queue
 from app.sync.refusals import Refusals
 from app.sync.report import StatusStore, SyncReport
@@ -77,6 +78,7 @@ class Client:
         self._handlers = Handlers(world.prepare_handlers)
         self.connection = Connection(world.clock)
         self.status = StatusStore(world.store, self.connection, world.clock)
+        self.preferences = Preferences(world.store, channel)
         self._peers = Peers(channel, self.connection, self.status, world.clock)
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
@@ -100,7 +102,16 @@ class Client:
 
     def collection(self, name: str, model: type[M]) -> Collection[M]:
         """Declare a collection: items of `model`, kept under `name` on device and server."""
-        return Collection(name, model, self._world.store, self.queue, self._changes, self._registry)
+        return Collection(
+            name,
+            model,
+            self._world.store,
+            self.queue,
+            self._changes,
+            self._registry,
+            self.status,
+            self.sync,
+        )
 
     def handler(self, action_type: str) -> Callable[[H], H]:
         """Register the decorated function to carry out the actions of a type by itself.
@@ -111,10 +122,11 @@ class Client:
         return self._handlers.register(action_type)
 
     async def start(self) -> None:
-        """Read what the status shows; call it before `run`."""
+        """Read what the status and the preferences show; call it before `run`."""
         with contextlib.suppress(StorageError):  # `run` tries again
             await self._identify()
         await self._quarantine_lost()
+        await self.preferences.load()
         await self.status.recount()
 
     async def _quarantine_lost(self) -> None:

@@ -1,0 +1,49 @@
+"""What every page (one view with its widgets) has in common."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from app.errors import DriftlineError
+
+_log = logging.getLogger(__name__)
+_tasks: set[asyncio.Future[Any]] = set()
+
+
+class Page(Protocol):
+    """One view. `start` is awaited once, before it is shown first; it then takes input.
+
+    `enter` is called each time its route is entered, with the item that the address names, if any;
+    `leave` when another view is shown.
+    """
+
+    async def start(self) -> None: ...
+
+    def enter(self, item: str | None) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+def spawn(work: Coroutine[Any, Any, Any]) -> None:
+    """Run `work` beside everything else; what it raises is logged, never swallowed."""
+    task = asyncio.ensure_future(work)
+    _tasks.add(task)
+    task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Future[Any]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("A background task failed", exc_info=task.exception())
+
+
+async def telling(notify: Callable[[str], None], work: Coroutine[Any, Any, Any]) -> None:
+    """Do what a person asked for; where it is refused, say so in the words of the refusal."""
+    notify("")
+    try:
+        await work
+    except DriftlineError as error:
+        notify(str(error))
