@@ -28,13 +28,28 @@ class Composer:
         self._error = part(self._form, "error")
         self._counter = part(self._form, "counter")
         self._sending: asyncio.Future[None] | None = None
+        self._changed: Callable[[], None] | None = None
         on(self._form, "submit", self._submitted)
         on(self._text, "keydown", self._key_pressed)
         on(self._text, "input", self._typed)
 
-    def enable(self) -> None:
-        """Take input from now on."""
+    def enable(self, changed: Callable[[], None]) -> None:
+        """Take input from now on; `changed` is called when the text may have changed."""
+        self._changed = changed
         part(self._form, "fields").disabled = False
+
+    def text(self) -> str:
+        """Return what is in the field."""
+        return str(self._text.value)
+
+    def restore(self, text: str) -> None:
+        """Put back what was written before."""
+        self._text.value = text
+        self._typed()
+
+    def focus(self) -> None:
+        """Let a person go on writing."""
+        self._text.focus()
 
     def _key_pressed(self, event: Any) -> None:
         if event.key == "Enter" and not event.shiftKey and not event.isComposing:
@@ -78,3 +93,5 @@ class Composer:
         self._counter.hidden = length < COUNT_FROM
         if length >= COUNT_FROM:
             set_text(self._counter, f"{length:,} of {MAX_TEXT:,} characters")
+        if self._changed is not None:
+            self._changed()
