@@ -10,6 +10,7 @@ from typing import Any
 from app.errors import DriftlineError
 from app.protocol import MAX_TEXT
 from app.ui.dom import by_test_id, on, part, set_text
+from app.ui.page import begin
 
 COUNT_FROM = MAX_TEXT - 500
 """Characters from which on the counter is shown."""
@@ -58,7 +59,8 @@ class Composer:
     def _submitted(self, event: Any) -> None:
         event.preventDefault()
         if self._sending is None:
-            self._sending = asyncio.ensure_future(self._hand_over(self._text.value))
+            work = begin(self._hand_over(self._text.value))
+            self._sending = None if work.done() else work
 
     async def _hand_over(self, text: str) -> None:
         """One text at a time: a second tap while the first is being stored would send it twice."""
