@@ -21,6 +21,8 @@ from app.sync.stores import Readable, Writable
 
 M = TypeVar("M", bound=BaseModel)
 BY_ORDER = attrgetter("order")
+MANY = 50
+"""Changes at once from which on reading the newest rows anew may cost less than reading them."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,16 @@ class Window(Generic[M]):
     async def _refresh(self) -> None:
         """Read again what changed, until nothing did meanwhile.
 
+        Where that is most of what is shown, all of it is read, and what is older goes: a first pull
+        brings many thousands of rows past a window that shows a hundred.
         What became known while it was being read is newer than what was read: it is read again.
         """
         try:
             while self._stale:
+                if len(self._stale) > max(MANY, self._limit // 2):
+                    self._stale = set()
+                    await self.load(self._limit)
+                    continue
                 async with self._reading:
                     ids, self._stale = sorted(self._stale), set()
                     self._overtaken.clear()

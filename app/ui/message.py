@@ -23,7 +23,9 @@ class MessageView:
         self.shown = shown
         self.day = sent_at.date()
         self.element = element = clone("message-template")
-        self._state = part(element, "state")
+        self._status = ""
+        self._state: Any = None
+        self._failure: Any = None
         self._day: Any = None
         self._new: Any = None
         self._heads: tuple[date | None, bool] = (None, False)
@@ -40,11 +42,26 @@ class MessageView:
         """Write what can change: the state and its reason."""
         self.shown = shown
         status = message_status(shown.status)
-        self.element.dataset.status = status
+        if status != self._status:
+            self._status = status
+            self.element.dataset.status = status
+            fresh = clone(f"{status}-template")
+            part(self.element, "status").replaceWith(fresh)
+            self._state = part(fresh, "state")
         set_text(self._state, state_text(status, offline=offline))
-        if shown.error is not None or status == "failed":
+        self._fail(shown, status == "failed")
+
+    def _fail(self, shown: Shown[Message], failed: bool) -> None:
+        """Say why it was not sent, and offer what can be done, for as long as that is so."""
+        if failed:
+            if self._failure is None:
+                self._failure = clone("failure-template")
+                part(self.element, "body").append(self._failure)
             reason = shown.error.message if shown.error else "This could not be sent."
-            set_text(part(self.element, "error"), reason)
+            set_text(part(self._failure, "error"), reason)
+        elif self._failure is not None:
+            self._failure.remove()
+            self._failure = None
 
     def head(self, today: date | None, *, new: bool) -> None:
         """Show the day above it, where `today` is given, and that the new ones begin with it."""
