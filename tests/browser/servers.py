@@ -106,7 +106,8 @@ class Server:
                 }
                 for seq, text in enumerate(texts[start : start + 100], start + 1)
             ]
-            self.post("/api/sync", {**_pull(None), "client_id": "seeder", "actions": actions})
+            seed = {"client_id": "seeder", "limit": 1, "actions": actions}
+            self.post("/api/sync", {**_pull(None), **seed})
 
     def add_messages_of(self, sender: str, *texts: str, ages: Sequence[int] = ()) -> None:
         """Put messages on the server that somebody signed, as old as `ages` says in ms."""
