@@ -25,7 +25,11 @@ Text = Annotated[
 ]
 
 
-Sender = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_json)]
+Sender = Annotated[
+    str,
+    Field(max_length=MAX_NAME, exclude_if=lambda name: not name),
+    AfterValidator(check_json),
+]
 
 
 class Message(BaseModel):
