@@ -131,7 +131,7 @@ class App:
 
             return SettingsPage(self._client, self._shell.notify)
         messages = self._client.collection(MESSAGES, Message)
-        return MessagesPage(self._client, messages, self._shell.notify)
+        return MessagesPage(self._client, messages, self._shell.notify, self._router.set_unread)
 
     async def _prepare(self) -> None:
         """Have the other pages ready before they are asked for."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from app.core.actions import Data, fields_of, registry
 from app.errors import InvalidInput, Rejected
-from app.protocol import MAX_TEXT, Action, check_json
+from app.protocol import MAX_NAME, MAX_TEXT, Action, check_json
 
 COLLECTION = "messages"
 SEND = "send_message"
@@ -25,13 +25,24 @@ Text = Annotated[
 ]
 
 
+Sender = Annotated[
+    str,
+    Field(max_length=MAX_NAME, exclude_if=lambda name: not name),
+    AfterValidator(check_json),
+]
+
+
 class Message(BaseModel):
-    """A message of the log. `sent_at` is the sender's clock in milliseconds, for display only."""
+    """A message of the log. `sent_at` is the sender's clock in milliseconds, for display only.
+
+    `sender` is how whoever wrote it signs, and proves nothing; older messages have none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     text: Text
     sent_at: Annotated[int, Field(ge=0)]
+    sender: Sender = ""
 
 
 registry.declare(COLLECTION, Message)
@@ -45,8 +56,8 @@ def send_message(current: Data | None, action: Action) -> Data | None:
     return {**(action.data or {}), "sent_at": action.created_at}
 
 
-def compose(text: str) -> Data:
-    """Return the data of a `send_message` action for what a person typed.
+def compose(text: str, sender: str = "") -> Data:
+    """Return the data of a `send_message` action for what a person typed, signed by `sender`.
 
     Raises `InvalidInput`, with a sentence for the person, where the text cannot be sent. Only
     trailing white space is dropped.
@@ -68,4 +79,5 @@ def compose(text: str) -> Data:
             "It was kept here: remove the character and send again.",
             fields_of(error),
         ) from None
-    return {"text": text}
+    name = sender.strip()
+    return {"text": text, "sender": name} if name else {"text": text}

@@ -23,6 +23,7 @@ from app.ports import Batch, Channel, Clock, Delete, Http, Leadership, Random, S
 from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
+from app.sync.drafts import Drafts
 from app.sync.engine import Engine
 from app.sync.handlers import Handler, Handlers
 from app.sync.numbered import Numbered
@@ -79,6 +80,7 @@ class Client:
         self.connection = Connection(world.clock)
         self.status = StatusStore(world.store, self.connection, world.clock)
         self.preferences = Preferences(world.store, channel)
+        self.drafts = Drafts(world.store, world.clock)
         self._peers = Peers(channel, self.connection, self.status, world.clock)
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random

@@ -11,11 +11,10 @@ from app.core.actions import fields_of
 from app.core.schema import METADATA
 from app.errors import InvalidInput
 from app.ports import Batch, Channel, Get, Put, Store
-from app.protocol import check_json
+from app.protocol import MAX_NAME, check_json
 from app.sync.stores import Writable
 
 KEY = "preferences"
-MAX_NAME = 80
 
 _log = logging.getLogger(__name__)
 

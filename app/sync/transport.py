@@ -12,17 +12,11 @@ from app.core.backoff import parse_retry_after
 from app.core.entry import Entry
 from app.errors import Refused, TransportError, Unreachable
 from app.ports import Clock, Http, HttpResponse
-from app.protocol import (
-    MAX_PULL_ROWS,
-    PROTOCOL,
-    ErrorResponse,
-    Problem,
-    SyncRequest,
-    SyncResponse,
-    Wire,
-)
+from app.protocol import PROTOCOL, ErrorResponse, Problem, SyncRequest, SyncResponse, Wire
 
 SYNC_TIMEOUT = 30.0
+PULL_ROWS = 200
+"""Rows of a page: what a phone takes in between two key strokes, so that typing never waits."""
 PROBE_TIMEOUT = 10.0
 OTHER_CURSOR = "{"
 """How cursors of `RestTransport` begin: after a change of the transport all is pulled anew."""
@@ -133,7 +127,7 @@ def render_request(push: Push) -> str:
         client_id=push.client_id,
         cursor=push.cursor,
         settled_through=push.settled_through,
-        limit=MAX_PULL_ROWS,
+        limit=PULL_ROWS,
     ).model_dump_json(exclude={"actions"})
     return f'{head[:-1]},"actions":[{",".join(entry.action for entry in push.entries)}]}}'
 

@@ -21,6 +21,8 @@ from app.sync.stores import Readable, Writable
 
 M = TypeVar("M", bound=BaseModel)
 BY_ORDER = attrgetter("order")
+MANY = 50
+"""Changes at once from which on reading the newest rows anew may cost less than reading them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Window(Generic[M]):
         self._shown: dict[str, Shown[M]] = {}
         self._order: list[Shown[M]] = []
         self._limit = 0
+        self._held = False
         self._loaded = False
         self._oldest = 0
         self._view: Writable[View[M]] = Writable(View())
@@ -59,7 +62,11 @@ class Window(Generic[M]):
 
     async def load(self, limit: int) -> None:
         """Show the newest `limit` rows of the device and everything that waits in the outbox."""
-        self._limit = limit
+        self._limit, self._held = limit, False
+        await self._load()
+
+    async def _load(self) -> None:
+        limit = self._limit
         async with self._reading:
             self._overtaken.clear()
             self._reader.unfit.clear()
@@ -84,6 +91,7 @@ class Window(Generic[M]):
             page = await self._reader.older(count, self._oldest)
             self._oldest = page.oldest
             self._limit += count
+            self._held = True
             self._place_all(item for item in page.items if item.id not in self._overtaken)
             self._publish()
         self._refresh_stale()
@@ -92,7 +100,7 @@ class Window(Generic[M]):
         """Show what is known at once, and read the rest."""
         ids = {item_id for collection, item_id in change.keys if collection == self._name}
         if change.everything and self._limit:
-            self._loading = asyncio.ensure_future(self.load(self._limit))
+            self._loading = asyncio.ensure_future(self._load())
         if not ids or not self._limit:
             return
         known = [item for item in change.items if item.collection == self._name]
@@ -110,10 +118,17 @@ class Window(Generic[M]):
     async def _refresh(self) -> None:
         """Read again what changed, until nothing did meanwhile.
 
+        Where that is most of what is shown, all of it is read, and what is older goes, unless it
+        was asked for: a first pull brings thousands of rows past a window that shows a hundred.
         What became known while it was being read is newer than what was read: it is read again.
         """
         try:
             while self._stale:
+                if len(self._stale) > max(MANY, self._limit // 2):
+                    self._limit += len(self._stale) if self._held else 0
+                    self._stale = set()
+                    await self._load()
+                    continue
                 async with self._reading:
                     ids, self._stale = sorted(self._stale), set()
                     self._overtaken.clear()

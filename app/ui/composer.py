@@ -10,6 +10,7 @@ from typing import Any
 from app.errors import DriftlineError
 from app.protocol import MAX_TEXT
 from app.ui.dom import by_test_id, on, part, set_text
+from app.ui.page import begin
 
 COUNT_FROM = MAX_TEXT - 500
 """Characters from which on the counter is shown."""
@@ -28,13 +29,28 @@ class Composer:
         self._error = part(self._form, "error")
         self._counter = part(self._form, "counter")
         self._sending: asyncio.Future[None] | None = None
+        self._changed: Callable[[], None] | None = None
         on(self._form, "submit", self._submitted)
         on(self._text, "keydown", self._key_pressed)
         on(self._text, "input", self._typed)
 
-    def enable(self) -> None:
-        """Take input from now on."""
+    def enable(self, changed: Callable[[], None]) -> None:
+        """Take input from now on; `changed` is called when the text may have changed."""
+        self._changed = changed
         part(self._form, "fields").disabled = False
+
+    def text(self) -> str:
+        """Return what is in the field."""
+        return str(self._text.value)
+
+    def restore(self, text: str) -> None:
+        """Put back what was written before."""
+        self._text.value = text
+        self._typed()
+
+    def focus(self) -> None:
+        """Let a person go on writing."""
+        self._text.focus()
 
     def _key_pressed(self, event: Any) -> None:
         if event.key == "Enter" and not event.shiftKey and not event.isComposing:
@@ -43,7 +59,8 @@ class Composer:
     def _submitted(self, event: Any) -> None:
         event.preventDefault()
         if self._sending is None:
-            self._sending = asyncio.ensure_future(self._hand_over(self._text.value))
+            work = begin(self._hand_over(self._text.value))
+            self._sending = None if work.done() else work
 
     async def _hand_over(self, text: str) -> None:
         """One text at a time: a second tap while the first is being stored would send it twice."""
@@ -78,3 +95,5 @@ class Composer:
         self._counter.hidden = length < COUNT_FROM
         if length >= COUNT_FROM:
             set_text(self._counter, f"{length:,} of {MAX_TEXT:,} characters")
+        if self._changed is not None:
+            self._changed()

@@ -1,50 +1,56 @@
-"""The log of messages: only what changed is touched. The style sheet keeps the reader's place."""
+"""The log of messages: draws only what is near the view, and of that only what changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
+
+from js import document
 
 from app.core.messages import Message
 from app.sync.collection import Shown, View
-from app.ui.dom import by_test_id, clone, on, part, place, set_text
-from app.ui.words import clock_time, day_text, message_status, moment, state_text
+from app.ui.dom import by_test_id, on, part, place
+from app.ui.message import MessageView
+from app.ui.stretch import FIRST, Change, Sight, Stretch, leap, settled
 
-
-@dataclass
-class Drawn:
-    """What stands in the document for a message, so that only differences are written."""
-
-    element: Any
-    shown: Shown[Message]
-    day: date
+NEAR = 32
+"""Pixels from the end within which a person still reads the end: what is new comes into view."""
+ROUNDS = 4
+"""Times that is drawn ahead for one event, at most."""
 
 
 class MessagesView:
-    """Draws a view of messages into the log; `retry` and `discard` get the failed action's id."""
+    """Draws the loaded messages into the log.
+
+    `verbs` (retry, discard) get the failed action's id; `older` is called where what is loaded ends
+    before the log does, `moved` when `at_end` has changed.
+    """
 
     def __init__(
         self,
-        retry: Callable[[str], None],
-        discard: Callable[[str], None],
+        verbs: Mapping[str, Callable[[str], None]],
         older: Callable[[], None],
+        moved: Callable[[], None],
     ) -> None:
         self._log = part(by_test_id("composer").parentElement, "log")
         self._list = part(self._log, "messages")
+        self._spacer = part(self._log, "spacer")
         self._empty = part(self._log, "empty")
-        self._older = part(self._log, "older")
-        self._drawn: dict[str, Drawn] = {}
-        self._headings: dict[str, Any] = {}
-        self._order: list[str] = []
-        self._starts: list[int] = []
-        self._days: list[date] = []
+        self._more = part(self._log, "older")
+        self._drawn: dict[str, MessageView] = {}
+        self._stretch = Stretch()
         self._view: View[Message] = View()
+        self._below = 0.0
+        self._under = 0.0
         self._offline = False
-        self._verbs = {"retry": retry, "discard": discard}
+        self._new: str | None = None
+        self.at_end = True
+        self._verbs, self._older, self._moved = verbs, older, moved
         on(self._list, "click", self._clicked)
-        on(self._older, "click", lambda _event: older())
+        on(self._more, "click", self._more_wanted)
+        on(self._log, "scroll", lambda _event: self.look())
 
     def set_offline(self, offline: bool) -> None:
         """Say whether what is pending is being sent now or waits for the network."""
@@ -53,95 +59,135 @@ class MessagesView:
         self._offline = offline
         for drawn in self._drawn.values():
             if drawn.shown.status == "pending":
-                self._fill(drawn)
+                drawn.fill(drawn.shown, offline=offline)
 
-    def render(self, view: View[Message]) -> None:
-        """Make the document show `view`; what begins as it did before is not looked at."""
-        if not view.loaded:
-            return
-        kept = _common(self._view.items, view.items)
-        for shown in view.items[kept:]:
-            self._draw(shown)
-        self._sequence(view, kept)
-        self._view = view
+    def render(self, view: View[Message], change: Change, new: str | None) -> None:
+        """Make the document show `view`, which came by `change`; the unread begin with `new`."""
+        stretch = self._stretch
+        self._view, self._new = view, new
+        self._draw(stretch.follow(change) if self.at_end else stretch.stay(change))
         self._empty.hidden = bool(view.items)
-        self._older.hidden = not view.has_more
+        self._list.dataset.loaded = len(view.items)
+        if not self.at_end or self._stretch.size < FIRST:
+            self.look()
+
+    def look(self) -> None:
+        """Draw ahead where the view comes near the end of what is drawn, and ask for older ones."""
+        if not self._log.clientHeight:
+            return  # another view is shown
+        sight = self._sight()
+        for _ in range(ROUNDS):
+            stretch = self._stretch.around(sight, self._total)
+            if stretch == self._stretch:
+                break
+            self._draw(stretch)
+            sight = self._sight()
+        if sight.above < sight.height and not self._stretch.first and self._view.has_more:
+            self._older()
+
+    def show_older(self) -> None:
+        """Draw some of the loaded messages that are older than those drawn, if there are any."""
+        if self._stretch.first:
+            self._draw(self._stretch.upwards())
 
     def show_newest(self) -> None:
         """Scroll to the newest message; the log is laid out from its end, so that is place 0."""
-        self._log.scrollTop = 0
+        if self._stretch.last < self._total:
+            self._draw(Stretch().follow(Change(after=self._total)), anchored=False)
+        if self._under:
+            self._log.scrollTop = 0
+        self._notice_end(0)
 
-    def _draw(self, shown: Shown[Message]) -> None:
+    @property
+    def _total(self) -> int:
+        return len(self._view.items)
+
+    def _more_wanted(self, _event: Any) -> None:
+        if self._stretch.first:
+            self.show_older()
+        else:
+            self._older()
+
+    def _sight(self) -> Sight:
+        """Measure; a view that has left what is drawn gets it back at once."""
+        height, under = self._log.clientHeight, -self._log.scrollTop
+        self._notice_end(under)
+        if self._below and under + height < self._below:
+            stretch, below = leap(self._stretch, self._total, self._below, under - height)
+            self._draw(stretch, anchored=False)
+            self._set_spacer(below)
+        return Sight(self._log.scrollHeight - height - under, under - self._below, height)
+
+    def _notice_end(self, under: float) -> None:
+        self._under = under
+        at_end = under < NEAR and self._stretch.last == self._total
+        if at_end != self.at_end:
+            self.at_end = at_end
+            self._moved()
+
+    def _draw(self, stretch: Stretch, *, anchored: bool = True) -> None:
+        """Draw this stretch of the view; unless the end is followed, what is read stays put."""
+        at_end = stretch.last == self._total
+        pinned = self.at_end and at_end
+        anchor = self._lowest_in_sight() if anchored and not pinned else None
+        top = anchor.getBoundingClientRect().top if anchor else 0
+        before = list(self._drawn)
+        items = self._view.items[stretch.first : stretch.last]
+        self._take_out({shown.id for shown in items})
+        kept = [key for key in before if key in self._drawn]
+        self._drawn = {shown.id: self._message(shown) for shown in items}
+        place(self._list, kept, list(self._drawn), lambda key: self._drawn[key].element)
+        self._stretch = stretch
+        self._head()
+        self._more.hidden = not (stretch.first or self._view.has_more)
+        if anchor and anchor.isConnected:
+            shift = anchor.getBoundingClientRect().top - top
+            below, rest = settled(self._below, shift, at_end=at_end)
+            self._set_spacer(below)
+            if rest:
+                self._log.scrollTop += rest
+        elif at_end:
+            self._set_spacer(0)
+
+    def _message(self, shown: Shown[Message]) -> MessageView:
         drawn = self._drawn.get(shown.id)
         if drawn is None:
-            self._drawn[shown.id] = self._fresh(shown)
-        elif drawn.shown is not shown:
-            drawn.shown = shown
-            self._fill(drawn)
-
-    def _fresh(self, shown: Shown[Message]) -> Drawn:
-        sent_at = moment(shown.value.sent_at)
-        element = clone("message-template")
-        element.dataset.id = shown.id
-        part(element, "text").textContent = shown.value.text
-        time = part(element, "time")
-        time.textContent = clock_time(sent_at)
-        time.setAttribute("datetime", sent_at.isoformat(timespec="seconds"))
-        drawn = Drawn(element, shown, sent_at.date())
-        self._fill(drawn)
+            return MessageView(shown, offline=self._offline)
+        if drawn.shown is not shown:
+            drawn.fill(shown, offline=self._offline)
         return drawn
 
-    def _fill(self, drawn: Drawn) -> None:
-        """Write what can change: the state and its reason."""
-        shown, element = drawn.shown, drawn.element
-        status = message_status(shown.status)
-        element.dataset.status = status
-        set_text(part(element, "state"), state_text(status, offline=self._offline))
-        if shown.error is not None or status == "failed":
-            reason = shown.error.message if shown.error else "This could not be sent."
-            set_text(part(element, "error"), reason)
+    def _take_out(self, staying: set[str]) -> None:
+        """Remove what is not drawn any more; focus in it goes to the log."""
+        gone = [key for key in self._drawn if key not in staying]
+        focused = document.activeElement if gone else None
+        for key in gone:
+            element = self._drawn.pop(key).element
+            if element.contains(focused):
+                self._log.focus(preventScroll=True)
+            element.remove()
 
-    def _sequence(self, view: View[Message], kept: int) -> None:
-        """Bring messages and day headings into order behind the first `kept` messages."""
+    def _head(self) -> None:
+        """Say above each message which day begins with it, also above the first one drawn."""
         today = datetime.now().astimezone().date()
-        day = self._days[kept - 1] if kept else None
-        days: list[date] = []
-        order: list[str] = []
-        starts: list[int] = []
-        first = self._starts[kept] if kept < len(self._starts) else len(self._order)
-        for shown in view.items[kept:]:
-            own = self._drawn[shown.id].day
-            starts.append(first + len(order))
-            if day is None or own > day:
-                day = own
-                order.append(self._heading(day, today))
-            days.append(day)
-            order.append(shown.id)
-        self._replace(self._order[first:], order)
-        self._order[first:] = order
-        self._starts[kept:] = starts
-        self._days[kept:] = days
+        day = None
+        for key, drawn in self._drawn.items():
+            drawn.head(today if drawn.day != day else None, new=key == self._new)
+            day = drawn.day
 
-    def _replace(self, before: list[str], order: list[str]) -> None:
-        """Bring the end of the list from one order into another, removing what is gone."""
-        remaining = set(order)
-        for key in before:
-            if key not in remaining:
-                self._element(key).remove()
-                self._drawn.pop(key, None)
-        place(self._list, [key for key in before if key in remaining], order, self._element)
+    def _lowest_in_sight(self) -> Any:
+        """Return the drawn element at the lower edge of the view; what is below it may move it."""
+        elements = [drawn.element for drawn in self._drawn.values()]
+        if not elements:
+            return None
+        edge = self._log.getBoundingClientRect().bottom
+        found = bisect_left(elements, edge, key=lambda it: it.getBoundingClientRect().bottom)
+        return elements[min(found, len(elements) - 1)]
 
-    def _heading(self, day: date, today: date) -> str:
-        key = f"day:{day}"
-        if key not in self._headings:
-            self._headings[key] = clone("day-template")
-            part(self._headings[key], "date").setAttribute("datetime", str(day))
-            set_text(part(self._headings[key], "date"), day_text(day, today))
-        return key
-
-    def _element(self, key: str) -> Any:
-        drawn = self._drawn.get(key)
-        return drawn.element if drawn else self._headings[key]
+    def _set_spacer(self, height: float) -> None:
+        if height != self._below:
+            self._below = height
+            self._spacer.style.height = f"{height}px"
 
     def _clicked(self, event: Any) -> None:
         button = event.target.closest("button[data-part]")
@@ -149,14 +195,5 @@ class MessagesView:
         if button and element:
             action_id = self._drawn[element.dataset.id].shown.action_id
             if action_id is not None:
+                element.focus(preventScroll=True)  # the button goes with the state it is for
                 self._verbs[button.dataset.part](action_id)
-
-
-def _common(before: Sequence[object], after: Sequence[object]) -> int:
-    """Return how many entries both begin with."""
-    count = 0
-    for one, other in zip(before, after, strict=False):
-        if one is not other:
-            break
-        count += 1
-    return count

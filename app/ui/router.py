@@ -7,8 +7,8 @@ from typing import Any
 from js import document, location, window
 
 from app.sync.stores import Readable, Writable
-from app.ui.dom import on, part
-from app.ui.routes import TITLES, Route, parse_route
+from app.ui.dom import on, part, set_text
+from app.ui.routes import Route, page_title, parse_route
 
 
 class Router:
@@ -21,6 +21,7 @@ class Router:
     def __init__(self) -> None:
         self._route: Writable[Route] = Writable(parse_route(location.hash))
         self._nav = part(document, "nav")
+        self._unread = 0
         on(window, "hashchange", self._changed)
 
     @property
@@ -36,12 +37,20 @@ class Router:
         """Open a route, as a tap on a link does."""
         location.hash = route.address
 
+    def set_unread(self, count: int) -> None:
+        """Show, in the title and beside the tab, how many messages nobody has seen yet."""
+        self._unread = count
+        document.title = page_title(self._route.get().view, count)
+        badge = part(self._nav, "unread")
+        badge.hidden = not count
+        set_text(part(badge, "count"), f"{count:,}")
+
     def _changed(self, _event: Any) -> None:
         self._route.set(parse_route(location.hash))
 
     def _show(self, route: Route) -> None:
         document.documentElement.dataset.route = route.view
-        document.title = f"{TITLES[route.view]} · Driftline"
+        document.title = page_title(route.view, self._unread)
         for tab in self._nav.querySelectorAll("a"):
             if tab.getAttribute("href") == f"#/{route.view}":
                 tab.setAttribute("aria-current", "page")

@@ -30,3 +30,9 @@ def parse_route(fragment: str) -> Route:
     if found is None or found[1] not in VIEWS:
         return Route()
     return Route(found[1], found[2])
+
+
+def page_title(view: str, unread: int) -> str:
+    """Return the title of the page: how many messages nobody has seen, and where the person is."""
+    count = f"({unread:,}) " if unread else ""
+    return f"{count}{TITLES[view]} · Driftline"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.was_down = False
+        self._signed = 0
 
     def start(self) -> None:
         """Start it and return once it answers."""
@@ -109,7 +111,26 @@ class Server:
                 }
                 for seq, text in enumerate(texts[start : start + 100], start + 1)
             ]
-            self.post("/api/sync", {**_pull(None), "client_id": "seeder", "actions": actions})
+            seed = {"client_id": "seeder", "limit": 1, "actions": actions}
+            self.post("/api/sync", {**_pull(None), **seed})
+
+    def add_messages_of(self, sender: str, *texts: str, ages: Sequence[int] = ()) -> None:
+        """Put messages on the server that somebody signed, as old as `ages` says in ms."""
+        now = int(time.time() * 1000)
+        self._signed += 1
+        actions = [
+            {
+                "id": f"signed-{self._signed}-{seq}",
+                "seq": seq + 100 * self._signed,
+                "type": "send_message",
+                "collection": "messages",
+                "item_id": f"signed-{self._signed}-{seq}",
+                "data": {"text": text, "sender": sender},
+                "created_at": now - (ages[seq] if ages else 0),
+            }
+            for seq, text in enumerate(texts)
+        ]
+        self.post("/api/sync", {**_pull(None), "client_id": "signer", "actions": actions})
 
     def log(self) -> str:
         """Return what the server has written so far."""

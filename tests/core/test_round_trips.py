@@ -95,7 +95,7 @@ entries = st.builds(
     theirs=maybe_data,
     action=actions.map(lambda action: action.model_dump_json()),
 )
-messages = st.builds(Message, text=texts.filter(str.strip), sent_at=counts)
+messages = st.builds(Message, text=texts.filter(str.strip), sent_at=counts, sender=texts)
 MODELS: dict[str, st.SearchStrategy[Any]] = {
     "Action": actions,
     "Problem": problems,

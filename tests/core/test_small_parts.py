@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 from app.core.actions import Registry
 from app.core.backoff import Backoff, Probe, parse_retry_after
 from app.core.ids import uuid7
-from app.core.messages import compose
+from app.core.messages import Message, compose
 from app.errors import InvalidInput, NotFound, Rejected
-from app.protocol import MAX_LIST, MAX_TEXT, Action, check_json
+from app.protocol import MAX_LIST, MAX_NAME, MAX_TEXT, Action, check_json
 
 chances = st.floats(0, 1, exclude_max=True)
 
@@ -86,6 +86,14 @@ def test_text_of_the_limit_is_sent_and_one_more_is_refused_with_both_figures() -
     assert compose("x" * MAX_TEXT)
     with pytest.raises(InvalidInput, match="8,001 characters.*8,000.*kept"):
         compose("x" * (MAX_TEXT + 1))
+
+
+def test_message_is_signed_where_a_person_said_how() -> None:
+    assert compose("Hi", " Ada ") == {"text": "Hi", "sender": "Ada"}
+    assert compose("Hi", "  ") == {"text": "Hi"}
+    assert Message.model_validate({"text": "from before", "sent_at": 1}).sender == ""
+    with pytest.raises(ValidationError):
+        Message(text="Hi", sent_at=1, sender="x" * (MAX_NAME + 1))
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\n"])

@@ -46,6 +46,15 @@ async def test_text_of_every_kind_comes_back_unchanged(api: Api) -> None:
     assert (await api.sync(client="c2"))["rows"][0]["data"]["text"] == text
 
 
+async def test_sender_of_a_message_is_kept_and_one_too_long_is_refused(api: Api) -> None:
+    signed = message(1, data={"text": "Hi", "sender": "Ada"})
+    too_long = message(2, item="m2", data={"text": "Hi", "sender": "x" * 81})
+    kept, refused = (await api.sync(signed, too_long))["results"]
+    assert kept["row"]["data"]["sender"] == "Ada"
+    assert refused["verdict"] == "rejected"
+    assert refused["error"]["fields"].keys() == {"sender"}
+
+
 async def test_duplicate_push_returns_first_verdict(api: Api) -> None:
     first = (await api.sync(message(1)))["results"][0]
     await api.sync(action(2, "update", "m1", collection="messages", data={"text": "Edited"}))

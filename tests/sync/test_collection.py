@@ -118,6 +118,56 @@ async def test_only_the_newest_page_is_loaded_and_more_on_request(
     assert not collection.get_view().has_more
 
 
+async def test_first_pull_of_many_rows_passes_a_window_that_shows_the_newest(
+    clock: FakeClock, network: FakeNetwork
+) -> None:
+    writer, reader = Device(clock, network, seed=1), Device(clock, network, seed=2)
+    other = await writer.open()
+    for number in range(400):
+        await todos(other).save(Todo(title=str(number)))
+    await clock.until(lambda: quiet(other))
+    collection = todos(await reader.open(run=False))
+    await collection.load(limit=20)
+    longest = 0
+
+    def look(_view: object) -> None:
+        nonlocal longest
+        longest = max(longest, len(titles(collection)))
+
+    collection.subscribe(look)
+    client = await reader.open()
+    await clock.until(lambda: client.status.get().last_synced is not None)
+    await clock.settle()
+    assert [title for title, _ in titles(collection)] == [str(n) for n in range(380, 400)]
+    assert collection.get_view().has_more
+    assert longest <= 20
+    await writer.kill()
+    await reader.kill()
+
+
+async def test_older_rows_that_were_asked_for_stay_when_many_new_ones_come(
+    clock: FakeClock, network: FakeNetwork
+) -> None:
+    writer, reader = Device(clock, network, seed=1), Device(clock, network, seed=2)
+    other, client = await writer.open(), await reader.open()
+    for number in range(60):
+        await todos(other).save(Todo(title=str(number)))
+    await clock.until(lambda: quiet(other))
+    await client.sync()
+    await clock.settle()
+    collection = todos(client)
+    await collection.load(limit=20)
+    await collection.load_older(20)
+    for number in range(60, 160):
+        await todos(other).save(Todo(title=str(number)))
+    await clock.until(lambda: quiet(other))
+    await client.sync()
+    await clock.settle()
+    assert [title for title, _ in titles(collection)] == [str(n) for n in range(20, 160)]
+    await writer.kill()
+    await reader.kill()
+
+
 async def test_another_tab_sees_what_this_one_wrote(
     device: Device, clock: FakeClock, network: FakeNetwork
 ) -> None:

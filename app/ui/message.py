@@ -1,0 +1,86 @@
+"""One message in the log: its element, and what of it can change."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from app.core.messages import Message
+from app.sync.collection import Shown
+from app.ui.dom import clone, part, set_text
+from app.ui.words import clock_time, day_text, message_status, moment, state_text
+
+
+class MessageView:
+    """Draws one message; only what differs is written.
+
+    What stands above it, the day that begins with it and the mark of the first unread one, is
+    inside its element: so it comes, goes and is measured with it.
+    """
+
+    def __init__(self, shown: Shown[Message], *, offline: bool) -> None:
+        sent_at = moment(shown.value.sent_at)
+        self.shown = shown
+        self.day = sent_at.date()
+        self.element = element = clone("message-template")
+        self._status = ""
+        self._state: Any = None
+        self._failure: Any = None
+        self._day: Any = None
+        self._new: Any = None
+        self._heads: tuple[date | None, bool] = (None, False)
+        element.dataset.id = shown.id
+        part(element, "text").textContent = shown.value.text
+        if shown.value.sender:
+            part(element, "sender").textContent = shown.value.sender
+        time = part(element, "time")
+        time.textContent = clock_time(sent_at)
+        time.setAttribute("datetime", sent_at.isoformat(timespec="seconds"))
+        self.fill(shown, offline=offline)
+
+    def fill(self, shown: Shown[Message], *, offline: bool) -> None:
+        """Write what can change: the state and its reason."""
+        self.shown = shown
+        status = message_status(shown.status)
+        if status != self._status:
+            self._status = status
+            self.element.dataset.status = status
+            fresh = clone(f"{status}-template")
+            part(self.element, "status").replaceWith(fresh)
+            self._state = part(fresh, "state")
+        set_text(self._state, state_text(status, offline=offline))
+        self._fail(shown, status == "failed")
+
+    def _fail(self, shown: Shown[Message], failed: bool) -> None:
+        """Say why it was not sent, and offer what can be done, for as long as that is so."""
+        if failed:
+            if self._failure is None:
+                self._failure = clone("failure-template")
+                part(self.element, "body").append(self._failure)
+            reason = shown.error.message if shown.error else "This could not be sent."
+            set_text(part(self._failure, "error"), reason)
+        elif self._failure is not None:
+            self._failure.remove()
+            self._failure = None
+
+    def head(self, today: date | None, *, new: bool) -> None:
+        """Show the day above it, where `today` is given, and that the new ones begin with it."""
+        if self._heads == (today, new):
+            return
+        self._heads = (today, new)
+        self._new = self._above(self._new, "new-template", new)
+        self._day = self._above(self._day, "day-template", today is not None)
+        if today is not None:
+            when = part(self._day, "date")
+            when.setAttribute("datetime", str(self.day))
+            set_text(when, day_text(self.day, today))
+
+    def _above(self, known: Any, template: str, wanted: bool) -> Any:
+        """Return what stands above the message from now on, the latest on top."""
+        if wanted and known is None:
+            known = clone(template)
+            self.element.prepend(known)
+        elif known is not None and not wanted:
+            known.remove()
+            known = None
+        return known
