@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
@@ -33,6 +33,9 @@ from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Readable
 from app.sync.transport import BatchTransport, Transport
+
+if TYPE_CHECKING:
+    from app.sync.outbox_view import OutboxView
 
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
@@ -109,6 +112,12 @@ class Client:
             self.status,
             self.sync,
         )
+
+    def outbox(self) -> OutboxView:
+        """Return the outbox to look at, page by page; it follows what changes while it is open."""
+        from app.sync.outbox_view import OutboxView  # not needed to start
+
+        return OutboxView(self._world.store, self._changes, self.status)
 
     def handler(self, action_type: str) -> Callable[[H], H]:
         """Register the decorated function to carry out the actions of a type by itself.

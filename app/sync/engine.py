@@ -121,9 +121,8 @@ class Engine:
     async def _attempt(self) -> Rest:
         """Synchronise once; whatever goes wrong ends in a rest, never in the end of the loop."""
         self._waking.hear()
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters, self._unread = self._waiters, [], 0
         self._status.change(syncing=True)
-        self._unread = 0
         report, rest = SyncReport(), Rest(POLL, urgent_only=False)
         try:
             report = await self._synchronise()
@@ -140,7 +139,7 @@ class Engine:
         except Exception as error:
             _log.exception("A defect ended a synchronisation")
             report, rest = SyncReport(error=str(error)), self._backing_off()
-        self._status.end(report, self._unread)
+        self._status.end(report, self._unread, rest.seconds)
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(report)
@@ -167,6 +166,7 @@ class Engine:
         await self._transact(requeue() if self._unsettled else requeue(now))
         self._unsettled = True
         claimed: Claim = await self._transact(claim(now, limit, self._runner.handles))
+        self._changes.announce_claimed(entry.item for entry in claimed.entries)
         push = Push(self._client_id, claimed.cursor, claimed.settled_through, claimed.entries)
         try:
             answer = await self._answer(self._transport.sync(push))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from app.sync.runner import Runner
 from app.sync.stores import Unsubscribe
 
 DEFAULT_COLLECTION = "actions"
+RETRY_PAGE = 500
+"""Entries that are looked through at a time for those that failed."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,21 @@ class Queue:
         self._announce(fresh)
         self._wake()
         return fresh.id
+
+    async def retry_all(self) -> int:
+        """Send all that failed again, and return how much; a conflict waits for a person's choice.
+
+        What was damaged on this device is left as it is.
+        """
+        count, after = 0, 0
+        while entries := await self.pending(RETRY_PAGE, after):
+            after = entries[-1].seq
+            for entry in entries:
+                if entry.state == "failed" and entry.damaged is None:
+                    with contextlib.suppress(NotFound, InvalidInput):  # changed in the meantime
+                        await self.retry(entry.id)
+                        count += 1
+        return count
 
     async def edit(self, action_id: str, data: Data | None) -> Queued:
         """Give a failed, conflicting or waiting action other data, and let it be sent.

@@ -46,7 +46,8 @@ class Status:
     """The state of synchronisation, for people.
 
     `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
-    milliseconds since the epoch; `last_error` says why the last synchronisation ended early, and
+    milliseconds since the epoch; `last_error` says why the last synchronisation ended early,
+    `next_attempt_at` when it is tried again in that case, in milliseconds since the epoch, and
     `hold` what a person has to do before it can go on. `restored` says that the server was found
     to have gone back to a backup: all was pulled anew, and what waits here is kept. `invalid`
     counts rows that this version of the app cannot show, since they do not fit its models.
@@ -60,6 +61,7 @@ class Status:
     unread: int = 0
     last_synced: int | None = None
     last_error: str | None = None
+    next_attempt_at: int | None = None
     hold: Hold | None = None
     restored: bool = False
     invalid: int = 0
@@ -83,17 +85,19 @@ class StatusStore(Writable[Status]):
         """Set the named parts of the status."""
         self.set(replace(self.get(), **changes))
 
-    def end(self, report: SyncReport, arrived: int) -> None:
-        """Note the end of a synchronisation that `arrived` messages of others came with."""
-        now = self.get()
-        last_synced = now.last_synced if report.error else self._clock.now()
-        unread = now.unread + arrived
+    def end(self, report: SyncReport, arrived: int, rest: float) -> None:
+        """Note the end of a synchronisation, and that the next begins after `rest` seconds.
+
+        `arrived` is how many messages of others came with it.
+        """
+        before, now = self.get(), self._clock.now()
         self.change(
             syncing=False,
             last_error=report.error,
+            next_attempt_at=now + round(rest * 1000) if report.error else None,
             hold=report.hold,
-            last_synced=last_synced,
-            unread=unread,
+            last_synced=before.last_synced if report.error else now,
+            unread=before.unread + arrived,
         )
 
     def mark_read(self) -> None:

@@ -72,6 +72,7 @@ class Runner:
             if chosen is None:
                 continue
             if await self._transact(claim_local(entry, self._clock.now())):
+                self._changes.announce_claimed([entry.item])
                 await self._run(entry, chosen, settled)
         return settled
 
