@@ -89,7 +89,7 @@ def settle(
             if (current or _key(row) in pushed) and reset.accepts(row, stored, is_there):
                 writes += [reset.put_row(row, stored, is_there), *note(row, check, noted)]
                 settled.changed.add(_key(row))
-        writes += _moved_on(response, reset) if current else []
+        writes += _moved_on(response, reset, now) if current else []
         settled.sweeps = current and reset.phase == "sweeping"
         return Batch(writes, settled)
 
@@ -106,9 +106,9 @@ def _another(known: str | None, epoch: str) -> bool:
     return bool(known and epoch) and known != epoch
 
 
-def _moved_on(response: SyncResponse, reset: Reset) -> list[Put]:
-    """Return the writes that say how far the pull is, and in which history."""
-    cursor = Put(METADATA, {"key": "cursor", "value": response.cursor})
+def _moved_on(response: SyncResponse, reset: Reset, now: int) -> list[Put]:
+    """Return the writes that say how far the pull is, since when, and in which history."""
+    cursor = Put(METADATA, {"key": "cursor", "value": response.cursor, "at": now})
     epoch = Put(METADATA, {"key": "epoch", "value": response.epoch})
     return [cursor, *([epoch] if response.epoch else []), reset.put()]
 

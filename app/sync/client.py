@@ -132,6 +132,7 @@ class Client:
         await self._quarantine_lost()
         await self.preferences.load()
         await self.status.recount()
+        await self.status.recall()
 
     async def _quarantine_lost(self) -> None:
         """Find the entries that no query by state finds, if there are any, and make them failed."""

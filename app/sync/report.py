@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from app.core.entry import counts
 from app.core.invalid import NOTED
+from app.core.outbox import CURSOR
 from app.core.settle import Settled
 from app.ports import Clock, Store
 from app.sync.connection import Connection, ConnectionState
@@ -108,3 +109,9 @@ class StatusStore(Writable[Status]):
         """Read anew how many actions there are of each kind, and how many invalid rows."""
         *unsent, conflicts, failed, invalid = await self._store.read(*counts(), NOTED)
         self.change(pending=sum(unsent), conflicts=conflicts, failed=failed, invalid=invalid)
+
+    async def recall(self) -> None:
+        """Read when this device was last in step with the server, before it was closed."""
+        (cursor,) = await self._store.read(CURSOR)
+        if cursor is not None and self.get().last_synced is None:
+            self.change(last_synced=cursor.get("at"))

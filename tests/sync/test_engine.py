@@ -411,3 +411,19 @@ async def test_status_says_when_the_next_attempt_is_while_the_last_one_failed(
     await clock.until(lambda: idle(client))
     assert clock.now() >= due
     assert client.status.get().next_attempt_at is None
+
+
+async def test_reopened_device_knows_when_it_was_last_in_step_with_the_server(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    synced = client.status.get().last_synced
+    await device.kill()
+    network.down = True
+    await clock.advance(3600)
+    again = await device.open()
+    assert synced is not None
+    assert again.status.get().last_synced == synced
+    await clock.advance(5)
+    assert again.status.get().last_synced == synced

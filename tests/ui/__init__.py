@@ -1,0 +1,1 @@
+"""What the page decides without a document."""
