@@ -113,8 +113,12 @@ DISCONNECTED = ConnectionState("disconnected")
         ),
         (Status(CONNECTED), "Everything has been sent, and this device is up to date."),
         (
-            Status(CONNECTED, pending=3),
+            Status(CONNECTED, pending=3, syncing=True),
             "This device is connected to the server. 3 changes are being sent.",
+        ),
+        (
+            Status(CONNECTED, pending=1),
+            "This device is connected to the server. 1 change waits for its turn.",
         ),
         (
             Status(DISCONNECTED, pending=1_234),

@@ -24,7 +24,7 @@ def download(name: str, text: str) -> None:
 async def picked_text(control: Any) -> str | None:
     """Return the text of the file picked in a file field, and empty the field; `None` without."""
     file = control.files.item(0)
-    if file is None:
+    if not file:
         return None
     text: str = await file.text()
     control.value = ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-SIZE = 25
-"""Entries in a block: a few screens of a phone."""
+SIZE = 10
+"""Entries in a block: about what a screen shows."""
 
 
 def blocks_of(seqs: Iterable[int], starts: Iterable[int], size: int = SIZE) -> dict[int, list[int]]:

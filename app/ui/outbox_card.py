@@ -60,8 +60,7 @@ def _identify(element: Any, card: Card) -> None:
     element.dataset.type = card.type
     label = part(element, "label")
     label.id = f"entry-{element.dataset.seq}"
-    for button in element.querySelectorAll("[data-part] > .icon + span"):
-        button.parentElement.setAttribute("aria-describedby", label.id)
+    part(element, "verbs").setAttribute("aria-labelledby", label.id)
     if card.address:
         part(element, "open").href = card.address
 

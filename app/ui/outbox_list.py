@@ -18,11 +18,11 @@ from app.ui.outbox_blocks import blocks_of
 from app.ui.outbox_card import Drawn, fill
 from app.ui.outbox_words import card, next_attempt_text
 
-NEAR = "800px 0px"
+NEAR = "1000px 0px"
 """How far beyond the view blocks are drawn."""
 HEIGHT = 150
 """Pixels that an entry is taken for until its block was drawn."""
-AT_FIRST = 2
+AT_FIRST = 1
 """Blocks drawn before the browser says what is near."""
 
 
@@ -136,7 +136,7 @@ class OutboxList:
         drawn.entry, drawn.seen = entry, seen
         today = datetime.now().astimezone().date()
         fill(drawn, card(entry, status, self._entries, today))
-        if drawn.element.contains(active) and active.offsetParent is None:
+        if drawn.element.contains(active) and not active.offsetParent:
             drawn.element.focus()  # the button that was pressed is not offered any more
 
     def _came_near(self, records: Any, _observer: Any) -> None:

@@ -68,7 +68,9 @@ def _waiting(status: Status) -> str:
     if status.last_error is not None:
         itself = "itself" if one else "themselves"
         return f"{changes} {wait} on this device and {are} tried again by {itself}."
-    return f"{changes} {are} being sent."
+    if status.syncing:
+        return f"{changes} {are} being sent."
+    return f"{changes} {wait} for {plural(status.pending, 'its', 'their')} turn."
 
 
 def _attention(status: Status) -> str:
