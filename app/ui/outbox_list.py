@@ -20,7 +20,7 @@ from app.ui.outbox_words import card, next_attempt_text
 
 NEAR = "1000px 0px"
 """How far beyond the view blocks are drawn."""
-HEIGHT = 150
+HEIGHT = 170
 """Pixels that an entry is taken for until its block was drawn."""
 AT_FIRST = 1
 """Blocks drawn before the browser says what is near."""
