@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from app.core.actions import Registry
+from app.core.actions import Policy, Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.ids import uuid7
@@ -35,6 +35,7 @@ from app.sync.stores import Readable
 from app.sync.transport import BatchTransport, Transport
 
 if TYPE_CHECKING:
+    from app.sync.conflicts import Conflicts
     from app.sync.outbox_view import OutboxView
 
 M = TypeVar("M", bound=BaseModel)
@@ -100,8 +101,14 @@ class Client:
         self._recount_again = False
         self._changes.subscribe(self._recount)
 
-    def collection(self, name: str, model: type[M]) -> Collection[M]:
-        """Declare a collection: items of `model`, kept under `name` on device and server."""
+    def collection(
+        self, name: str, model: type[M], conflicts: Policy | None = None
+    ) -> Collection[M]:
+        """Declare a collection: items of `model`, kept under `name` on device and server.
+
+        `conflicts` is the policy for its conflicts; without it, the one that was declared before.
+        """
+        self._registry.declare(name, model, conflicts)
         return Collection(
             name,
             model,
@@ -111,6 +118,17 @@ class Client:
             self._registry,
             self.status,
             self.sync,
+            lambda: self._conflicts(name),
+        )
+
+    def _conflicts(self, name: str) -> Conflicts:
+        # Loaded once a conflict is looked at: not each start of the page has to.
+        from app.sync.conflicts import Conflicts
+
+        world, is_local = self._world, self._runner.handles
+        signature = lambda: self.preferences.get().name  # noqa: E731
+        return Conflicts(
+            name, world.store, self.queue, self._registry, is_local, signature, world.clock
         )
 
     def outbox(self) -> OutboxView:

@@ -11,6 +11,7 @@ from js import document
 from app.core.actions import Data
 from app.core.entry import Entry
 from app.sync.client import Client
+from app.sync.retrying import retry_all
 from app.sync.stores import Unsubscribe
 from app.ui.dom import on, part, set_text
 from app.ui.outbox_dialogs import DiscardDialog, EditDialog
@@ -90,7 +91,7 @@ class OutboxPage:
         await self._client.queue.retry(entry.id)
 
     async def _retry_all(self) -> None:
-        count = await self._client.queue.retry_all()
+        count = await retry_all(self._client.queue)
         self._notify(f"Trying {count:,} {plural(count, 'change', 'changes')} again.")
 
     async def _discard(self, entry: Entry) -> None:

@@ -11,6 +11,7 @@ from app.ports import Batch, Put, Query, Scan
 from app.sync.client import Client
 from app.sync.outbox_view import PAGE, OutboxView
 from app.sync.queue import New
+from app.sync.retrying import retry_all
 from tests.fakes import Device, FakeClock, FakeNetwork, error_answer
 
 
@@ -228,6 +229,6 @@ async def test_retry_all_sends_what_failed_and_leaves_what_was_damaged(
     known = {"id": "x", "collection": "c", "item_id": "i", "waits_for": [], "earlier_ids": []}
     damaged = {"seq": 9, "state": "failed", "next_attempt_at": 0, **known}
     await device.store.transact([], lambda: Batch([Put(OUTBOX, damaged)]))
-    assert await client.queue.retry_all() == 2
+    assert await retry_all(client.queue) == 2
     states_now = [entry.state for entry in await client.queue.pending()]
     assert states_now == ["pending", "pending", "pending", "failed"]
