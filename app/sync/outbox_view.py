@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.entry import Entry, by_item, read_entries
-from app.core.schema import OUTBOX
+from app.core.outbox import value_of
+from app.core.schema import METADATA, OUTBOX
 from app.errors import StorageError
-from app.ports import Scan, Store
+from app.ports import Get, Scan, Store
 from app.sync.changes import Change, Changes, ItemKey
 from app.sync.report import Status, StatusStore
 from app.sync.stores import Unsubscribe, Writable
@@ -88,6 +89,13 @@ class OutboxView:
             if self._has_more and len(self._shown) >= self._limit:
                 self._limit += PAGE
                 await self._fill_up(self._shown.values(), max(self._shown))
+
+    async def export(self, entry: Entry) -> str:
+        """Return one entry as JSON text, which `queue.import_entries` takes, as all of them do."""
+        from app.core.transfer import export_entries  # rarely needed
+
+        (client_id,) = await self._store.read(Get(METADATA, "client_id"))
+        return export_entries([entry], value_of(client_id, ""))
 
     def _changed(self, change: Change) -> None:
         self._all_stale |= change.everything

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
+from datetime import date, datetime
 from typing import Any
 
 from js import document
@@ -14,9 +15,10 @@ from app.sync.client import Client
 from app.sync.retrying import retry_all
 from app.sync.stores import Unsubscribe
 from app.ui.dom import on, part, set_text
+from app.ui.files import download, picked_text
 from app.ui.outbox_dialogs import DiscardDialog, EditDialog
 from app.ui.outbox_list import OutboxList
-from app.ui.outbox_words import summary_text
+from app.ui.outbox_words import file_name, imported_text, summary_text
 from app.ui.page import spawn, telling
 from app.ui.ticker import Ticker
 from app.ui.words import last_synced_text, plural
@@ -44,7 +46,13 @@ class OutboxPage:
 
     async def start(self) -> None:
         """See `Page`."""
-        on(part(self._scroller, "retry-all"), "click", lambda _event: self._do(self._retry_all()))
+        tools = {name: part(self._scroller, name) for name in ("retry-all", "export-all", "import")}
+        file = part(self._scroller, "file")
+        on(tools["retry-all"], "click", lambda _event: self._do(self._retry_all()))
+        on(tools["export-all"], "click", lambda _event: self._do(self._export_all()))
+        on(tools["import"], "click", lambda _event: file.click())
+        on(file, "change", lambda _event: self._do(self._import()))
+        tools["import"].disabled = False
 
     def enter(self, _item: str | None) -> None:
         """See `Page`."""
@@ -104,7 +112,21 @@ class OutboxPage:
 
         self._editing.open(entry, save)
 
-    async def _export(self, entry: Entry) -> None: ...
+    async def _export(self, entry: Entry) -> None:
+        download(file_name(_today()), await self._pages.export(entry))
+
+    async def _export_all(self) -> None:
+        download(file_name(_today()), await self._client.queue.export())
+
+    async def _import(self) -> None:
+        text = await picked_text(part(self._scroller, "file"))
+        if text is not None:
+            imported = await self._client.queue.import_entries(text)
+            self._notify(imported_text(len(imported.added), imported.held, imported.known))
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()
 
 
 def _now() -> int:

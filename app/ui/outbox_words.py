@@ -185,6 +185,24 @@ def summary_text(status: Status) -> str:
     )
 
 
+def imported_text(added: int, held: int, known: int) -> str:
+    """Return what came of a file: how much was added, is held until Retry, and was known here."""
+    changes = plural(added, "change was", "changes were")
+    sentences = [f"{added:,} {changes} imported." if added else "Nothing new was imported."]
+    if held:
+        waits = plural(held, "waits", "wait")
+        sentences.append(f"{held:,} of them may have been sent before and {waits} for Retry.")
+    if known:
+        left = plural(known, "change is known here and was", "changes are known here and were")
+        sentences.append(f"{known:,} {left} left out.")
+    return " ".join(sentences)
+
+
+def file_name(day: date) -> str:
+    """Return the name of an exported file."""
+    return f"driftline-outbox-{day}.json"
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 

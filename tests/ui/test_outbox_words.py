@@ -17,6 +17,8 @@ from app.ui.outbox_words import (
     card,
     discard_text,
     duration_text,
+    file_name,
+    imported_text,
     kind_text,
     label_text,
     next_attempt_text,
@@ -201,3 +203,24 @@ def test_summary_counts_what_waits_and_what_needs_a_person() -> None:
     assert summary_text(Status(pending=1_200, conflicts=1, failed=2)) == (
         "1,200 waiting · 1 conflict · 2 not sent"
     )
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((2, 0, 0), "2 changes were imported."),
+        ((0, 0, 0), "Nothing new was imported."),
+        ((0, 0, 1), "Nothing new was imported. 1 change is known here and was left out."),
+        (
+            (3, 1, 2),
+            "3 changes were imported. 1 of them may have been sent before and waits for Retry. "
+            "2 changes are known here and were left out.",
+        ),
+    ],
+)
+def test_what_came_of_a_file_is_told(counts: tuple[int, int, int], words: str) -> None:
+    assert imported_text(*counts) == words
+
+
+def test_exported_file_is_named_by_its_day() -> None:
+    assert file_name(TODAY) == "driftline-outbox-2027-01-15.json"
