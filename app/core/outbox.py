@@ -27,11 +27,14 @@ from app.core.order import freed, orphaned, replaced, restated, rewrites, waitin
 from app.core.resolutions import records
 from app.core.schema import METADATA, OUTBOX
 from app.errors import InvalidInput, NotFound
-from app.ports import Batch, Delete, Get, Scan
+from app.ports import Batch, Delete, Get, Put, Scan
 from app.protocol import Problem
 
 SEQ = Get(METADATA, "seq")
 CURSOR = Get(METADATA, "cursor")
+DISCARDED_IDS = Get(METADATA, "discarded")
+REMEMBERED = 1_000
+"""How many ids of discarded actions a device remembers."""
 GONE = "This change is not waiting any more: it was sent or discarded elsewhere."
 
 
@@ -64,15 +67,21 @@ def remove(entry: Entry) -> Decision:
     but the record of a resolution goes with it.
     """
 
-    def decide(found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> Batch:
+    def decide(
+        found: list[dict[str, Any]], waiting: list[dict[str, Any]], known: dict[str, Any] | None
+    ) -> Batch:
         current, entries = among(entry.id, found)
         waiters = read_entries(waiting)
         told = records(waiters, current.seq)
         others = [other for other in waiters if other not in told]
         taken = _taken_out(current, entries, others, orphaned(others, current.seq))
-        return replace(taken, writes=[*taken.writes, *(Delete(OUTBOX, e.seq) for e in told)])
+        more: list[Put | Delete] = [
+            *(Delete(OUTBOX, other.seq) for other in told),
+            *_noted([current], known),
+        ]
+        return replace(taken, writes=[*taken.writes, *more])
 
-    return Decision([by_item(*entry.item), waiting_for([entry])], decide)
+    return Decision([by_item(*entry.item), waiting_for([entry]), DISCARDED_IDS], decide)
 
 
 def complete(entry: Entry) -> Decision:
@@ -167,11 +176,22 @@ def _check_turn(entry: Entry) -> None:
 def clear_page(limit: int = 500) -> Decision:
     """Remove up to `limit` entries, newest first, so that none waits for one that is gone."""
 
-    def decide(found: list[dict[str, Any]]) -> Batch:
+    def decide(found: list[dict[str, Any]], known: dict[str, Any] | None) -> Batch:
         entries = read_entries(found)
-        return Batch([Delete(OUTBOX, entry.seq) for entry in entries], entries)
+        gone = [Delete(OUTBOX, entry.seq) for entry in entries]
+        return Batch([*gone, *_noted(entries, known)], entries)
 
-    return Decision([Scan(OUTBOX, limit=limit, reverse=True)], decide)
+    return Decision([Scan(OUTBOX, limit=limit, reverse=True), DISCARDED_IDS], decide)
+
+
+def _noted(entries: list[Entry], known: dict[str, Any] | None) -> list[Put]:
+    """Return the write that remembers which of these were discarded without any effect for sure.
+
+    Those may come back from a file (app/core/importing.py).
+    """
+    ids = [it.id for it in entries if not it.sent or it.verdict in ("conflict", "rejected")]
+    kept = [*value_of(known, ()), *ids][-REMEMBERED:]
+    return [Put(METADATA, {"key": "discarded", "value": kept})] if ids else []
 
 
 def among(

@@ -66,12 +66,11 @@ def settle(
     untouched: frozenset[str] = frozenset(),
     resolve: Resolve = leave,
 ) -> Decision:
-    """Carry an answer into the store; returns a `Settled`.
+    """Carry an answer into the store; returns a `Settled`. `now` is in ms.
 
     A verdict for an entry that is gone, or was changed since, is ignored. A row is written only if
-    it is newer than the one that is there. Rows of the pull, and its cursor, count only if the
-    cursor is the one asked from. `now` is in ms; `on_base`: `rebase.py`, `check`: `invalid.py`,
-    `resolve`: `policy.py`; `untouched`: ids that were not run for certain.
+    it is newer. Rows of the pull, and its cursor, count only if the cursor is the one asked from.
+    Ids `untouched` were not run. `on_base`: rebase.py, `check`: invalid.py, `resolve`: policy.py.
     """
     items = list(dict.fromkeys(entry.item for entry in entries))
     own = [result.row for result in response.results if result.row]

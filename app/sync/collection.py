@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from app.core.actions import Data, Registry
 from app.errors import NotFound
 from app.ports import Store
+from app.protocol import MAX_SAFE_INTEGER
 from app.sync.changes import Changes
 from app.sync.deletion import Deletion
 from app.sync.queue import New, Queue, Queued
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from app.sync.conflicts import Choice, Conflict, Conflicts, Resolution
 
 M = TypeVar("M", bound=BaseModel)
+LATEST = MAX_SAFE_INTEGER
 
 __all__ = ["Collection", "Deletion", "Shown", "View"]
 
@@ -96,6 +98,21 @@ class Collection(Generic[M]):
         """Return the newest `limit` items and all that wait in the outbox, oldest first."""
         await self.load(limit)
         return [shown.value for shown in self.get_view().items]
+
+    async def page(
+        self, limit: int = 100, *, before: int = LATEST, since: int = 0
+    ) -> list[Shown[M]]:
+        """Return up to `limit` items that the server has, the newest first; shows nothing anew.
+
+        They were last changed before the time `before` and not before `since`, in microseconds. The
+        next page is that before the `updated_at` of the last one; after the last page it is empty.
+        """
+        found: list[Shown[M]] = []
+        while len(found) < limit and before:
+            page = await self._reader.older(limit - len(found), before, since)
+            found += filter(None, map(self._reader.present, page.items))
+            before = page.oldest
+        return found
 
     async def save(self, value: M, item_id: str | None = None) -> str:
         """Create an item, or change the one called `item_id`; returns its id.
