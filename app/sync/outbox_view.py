@@ -126,6 +126,7 @@ class OutboxView:
                     self._all_stale = False
                     await (self._read_pages() if much else self._read_items(stale))
         except StorageError as error:
+            self._all_stale = True  # nobody knows what was missed: the next change reads all
             _log.warning("The outbox could not be read: %s", error)
         finally:
             self._refreshing = None

@@ -7,6 +7,7 @@ import asyncio
 from app.core.messages import COLLECTION, SEND, compose
 from app.core.outbox import complete
 from app.core.schema import OUTBOX
+from app.errors import StorageError
 from app.ports import Batch, Put, Query, Scan
 from app.sync.client import Client
 from app.sync.outbox_view import PAGE, OutboxView
@@ -194,6 +195,49 @@ async def test_closed_outbox_reads_nothing_and_is_true_again_when_opened(
     assert texts(view) == []
     await view.open()
     assert texts(view) == ["hello"]
+
+
+async def test_reading_that_failed_is_made_up_for_at_the_next_change(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.down = True
+    client = await device.open(run=False)
+    view = client.outbox()
+    await view.open()
+    read, failing = device.store.read, True
+
+    async def fail(*queries: Query) -> list[object]:
+        if failing and any(isinstance(query, Scan) for query in queries):
+            raise StorageError("The disk said no.")
+        return await read(*queries)
+
+    device.store.read = fail  # type: ignore[method-assign]
+    await send(client, "unread")
+    await clock.settle()
+    assert texts(view) == []
+    failing = False
+    await send(client, "read")
+    await clock.settle()
+    assert texts(view) == ["unread", "read"]
+
+
+async def test_exported_entry_is_imported_again_once_it_was_discarded(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.down = True
+    client = await device.open()
+    await clock.settle()
+    await send(client, "one", "two")
+    view = client.outbox()
+    await view.open()
+    text = await view.export(view.get().entries[1])
+    await client.queue.remove(view.get().entries[1].id)
+    await clock.settle()
+    assert texts(view) == ["one"]
+    assert len((await client.queue.import_entries(text)).added) == 1
+    assert len((await client.queue.import_entries(text)).added) == 0
+    await clock.settle()
+    assert texts(view) == ["one", "two"]
 
 
 async def test_lost_word_of_a_change_has_everything_read_anew(
