@@ -134,6 +134,13 @@ def test_no_code_or_style_is_inline(page: Page) -> None:
         "pending-badge",
         "conflict-badge",
         "failed-badge",
+        "status-open",
+        "status-popover",
+        "attention",
+        "attention-badge",
+        "outbox-entry",
+        "discard-dialog",
+        "edit-dialog",
         "sync-now",
         "message",
         "composer",
@@ -147,7 +154,8 @@ def test_page_contract_names_one_element_each(page: Page, testid: str) -> None:
 
 
 def test_what_changes_is_announced(page: Page) -> None:
-    roles = {"connection": "status", "notice": "status", "update": "status", "boot-error": "alert"}
+    roles = dict.fromkeys(("connection", "attention", "notice", "update"), "status")
+    roles["boot-error"] = "alert"
     for testid, role in roles.items():
         assert page.having("data-testid", testid)[0]["role"] == role
     assert page.having("data-part", "log")[0]["role"] == "log"

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from app.sync.connection import ConnectionState
 from app.sync.report import Status
-from app.ui.words import clock_time, day_text, last_synced_text, moment, trouble_text
+from app.ui.status_words import explain, facts, storage_note
+from app.ui.words import (
+    attention_text,
+    clock_time,
+    day_text,
+    last_synced_text,
+    moment,
+    synced_text,
+    trouble_text,
+)
 
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia"]
 LAST = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -88,3 +97,94 @@ def test_s30_invalid_rows_are_named_in_words_online_and_offline(count: int, word
         said = trouble_text(Status(ConnectionState(state), invalid=count))
         assert said.startswith(words)
         assert "Nothing is lost" in said
+
+
+CONNECTED = ConnectionState("connected")
+DISCONNECTED = ConnectionState("disconnected")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status(), "The server is being asked."),
+        (
+            Status(pending=1),
+            "The server is being asked. 1 change waits on this device and is sent once it answers.",
+        ),
+        (Status(CONNECTED), "Everything has been sent, and this device is up to date."),
+        (
+            Status(CONNECTED, pending=3, syncing=True),
+            "This device is connected to the server. 3 changes are being sent.",
+        ),
+        (
+            Status(CONNECTED, pending=1),
+            "This device is connected to the server. 1 change waits for its turn.",
+        ),
+        (
+            Status(DISCONNECTED, pending=1_234),
+            "The server cannot be reached from here. 1,234 changes wait on this device and are "
+            "sent when the connection is back.",
+        ),
+        (
+            Status(ConnectionState("disconnected", no_server=True)),
+            "The network works, but no Driftline server answers at its address.",
+        ),
+        (
+            Status(CONNECTED, pending=1, last_error="Too busy."),
+            "The server is there, but did not take what was sent. 1 change waits on this device "
+            "and is tried again by itself.",
+        ),
+        (
+            Status(CONNECTED, pending=2, hold="sign_in", last_error="No."),
+            "The server asks you to sign in. 2 changes wait on this device until then.",
+        ),
+        (
+            Status(CONNECTED, hold="update", last_error="No."),
+            "The server asks for a newer version of the app.",
+        ),
+        (
+            Status(CONNECTED, failed=1),
+            "This device is connected to the server. 1 change was not sent: retry, edit or "
+            "discard it in the outbox.",
+        ),
+        (
+            Status(CONNECTED, failed=2, conflicts=1),
+            "This device is connected to the server. 2 changes were not sent: retry, edit or "
+            "discard them in the outbox. 1 change is in conflict: choose a version in the notes.",
+        ),
+    ],
+)
+def test_each_state_is_explained_with_what_there_is_to_do(status: Status, words: str) -> None:
+    assert explain(status) == words
+
+
+def test_times_and_reason_of_the_status_are_facts_beside_it() -> None:
+    assert facts(Status()) == (("Last synced", "Not yet"),)
+    time = at(2026, 7, 1, 12)
+    failing = Status(CONNECTED, last_synced=time, last_error="No.", next_attempt_at=time + 90_000)
+    assert dict(facts(failing)) == {
+        "Last synced": clock_time(moment(time)),
+        "Last error": "No.",
+        "Next attempt": clock_time(moment(time + 90_000)),
+    }
+    held = Status(CONNECTED, hold="sign_in", last_error="No.", next_attempt_at=time)
+    assert "Next attempt" not in dict(facts(held))
+
+
+def test_storage_that_the_browser_may_clear_is_told_and_nothing_where_nobody_knows() -> None:
+    assert "may clear what is stored here" in storage_note(False)
+    assert storage_note(True) == storage_note(None) == ""
+
+
+def test_what_needs_a_person_is_announced_in_one_sentence() -> None:
+    assert attention_text(Status(pending=3)) == ""
+    assert attention_text(Status(failed=1)) == "1 change was not sent."
+    assert attention_text(Status(failed=2, conflicts=1)) == (
+        "2 changes were not sent, 1 change is in conflict."
+    )
+
+
+def test_time_of_the_last_synchronisation_stands_behind_the_connection() -> None:
+    assert synced_text(None) == ""
+    time = at(2026, 7, 1, 12)
+    assert synced_text(time) == f"synced {clock_time(moment(time))}"

@@ -72,8 +72,7 @@ def claim(
         full = len(found) >= limit or len(entries) < len(due_now)
         settled, place = _settled_through(oldest, seq), place_of(cursor, reset)
         result = Claim(tuple(entries), tuple(local), place, settled, client, full)
-        leased = {"state": "in_flight", "local": False, "next_attempt_at": now + LEASE}
-        sent = [entry.put(**leased, client_id=client, sent=True) for entry in entries]
+        sent = [entry.claimed_until(now + LEASE, client_id=client).put() for entry in entries]
         sooner = [entry.put(next_attempt_at=latest) for entry in read_entries([*put_off, *blocked])]
         return Batch([*sent, *sooner], result)
 
@@ -126,8 +125,7 @@ def claim_local(entry: Entry, now: int) -> Decision:
         first = next(iter(read_entries(found)), None)
         if first is None or first.id != entry.id or first.state != "pending":
             return Batch(result=False)
-        leased = {"state": "in_flight", "local": True, "next_attempt_at": now + LOCAL_LEASE}
-        return Batch([first.put(**leased, sent=True)], True)
+        return Batch([first.claimed_until(now + LOCAL_LEASE, local=True).put()], True)
 
     return Decision([by_item(entry.collection, entry.item_id)], decide)
 

@@ -53,6 +53,12 @@ def number_of(record: Stored) -> int | None:
     return None
 
 
+def ids_of(record: Stored) -> list[str]:
+    """Return the list of ids in a record; what is none is left out."""
+    value = None if record is None else record.get("value")
+    return [it for it in value if isinstance(it, str)] if isinstance(value, list) else []
+
+
 def counter(seq: Stored, newest: list[dict[str, Any]]) -> int:
     """Return the `seq` that was given last: no entry that waits may ever be written over."""
     waiting: int = newest[0]["seq"] if newest else 0

@@ -17,16 +17,24 @@ An edit of what was never sent changes no state. Discarding is possible in every
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.entry import Entry, by_item, read_entries
+from app.core.entry import Entry, Outcome, by_item, read_entries
+from app.core.metadata import Stored, ids_of, put
 from app.core.order import freed_in_order, orphaned, replaced, restated, rewrites, waiting_for
-from app.core.schema import OUTBOX
+from app.core.resolutions import records
+from app.core.schema import METADATA, OUTBOX
 from app.errors import InvalidInput, NotFound
-from app.ports import Batch, Delete, Scan
+from app.ports import Batch, Delete, Get, Put, Scan
 from app.protocol import Problem
+
+DISCARDED_IDS = Get(METADATA, "discarded")
+REMEMBERED = 1_000
+"""How many ids of discarded actions a device remembers."""
+GONE = "This change is not waiting any more: it was sent or discarded elsewhere."
 
 
 @dataclass(frozen=True)
@@ -37,18 +45,37 @@ class TakenOut:
     others: tuple[Entry, ...]
 
 
+@dataclass(frozen=True)
+class Altered:
+    """What a decision did: the entry it is about, the items to show anew, how actions ended."""
+
+    entry: Entry
+    items: frozenset[tuple[str, str]]
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+
 def remove(entry: Entry) -> Decision:
     """Discard an entry for good; returns a `TakenOut`.
 
-    Those behind it in its item are freed. Those that depend on it become `failed`, and are kept.
+    Those behind it in its item are freed. Those that depend on it become `failed`, and are kept;
+    but the record of a resolution goes with it.
     """
 
-    def decide(found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> Batch:
+    def decide(
+        found: list[dict[str, Any]], waiting: list[dict[str, Any]], known: dict[str, Any] | None
+    ) -> Batch:
         current, entries = among(entry.id, found)
         waiters = read_entries(waiting)
-        return _taken_out(current, entries, waiters, orphaned(waiters, current.seq))
+        told = records(waiters, current.seq)
+        others = [other for other in waiters if other not in told]
+        taken = _taken_out(current, entries, others, orphaned(others, current.seq))
+        more: list[Put | Delete] = [
+            *(Delete(OUTBOX, other.seq) for other in told),
+            *_noted([current], known),
+        ]
+        return replace(taken, writes=[*taken.writes, *more])
 
-    return Decision([by_item(*entry.item), waiting_for([entry])], decide)
+    return Decision([by_item(*entry.item), waiting_for([entry]), DISCARDED_IDS], decide)
 
 
 def complete(entry: Entry) -> Decision:
@@ -146,17 +173,30 @@ def _check_turn(entry: Entry) -> None:
 def clear_page(limit: int = 500) -> Decision:
     """Remove up to `limit` entries, newest first, so that none waits for one that is gone."""
 
-    def decide(found: list[dict[str, Any]]) -> Batch:
+    def decide(found: list[dict[str, Any]], known: dict[str, Any] | None) -> Batch:
         entries = read_entries(found)
-        return Batch([Delete(OUTBOX, entry.seq) for entry in entries], entries)
+        gone = [Delete(OUTBOX, entry.seq) for entry in entries]
+        return Batch([*gone, *_noted(entries, known)], entries)
 
-    return Decision([Scan(OUTBOX, limit=limit, reverse=True)], decide)
+    return Decision([Scan(OUTBOX, limit=limit, reverse=True), DISCARDED_IDS], decide)
 
 
-def among(action_id: str, found: list[dict[str, Any]]) -> tuple[Entry, list[Entry]]:
-    """Return an action's entry and all of its item's; raises `NotFound` once it is gone."""
+def _noted(entries: list[Entry], known: Stored) -> list[Put]:
+    """Return the write that remembers which of these were discarded without any effect for sure.
+
+    Those may come back from a file (app/core/importing.py).
+    """
+    ids = [it.id for it in entries if not it.sent or it.verdict in ("conflict", "rejected")]
+    kept = [*ids_of(known), *ids][-REMEMBERED:]
+    return [put(DISCARDED_IDS, kept)] if ids else []
+
+
+def among(
+    action_id: str, found: list[dict[str, Any]], gone: str = GONE
+) -> tuple[Entry, list[Entry]]:
+    """Return an action's entry and all of its item's; raises `NotFound` once it is `gone`."""
     entries = read_entries(found)
     for entry in entries:
         if entry.id == action_id:
             return entry, entries
-    raise NotFound("This change is not waiting any more: it was sent or discarded elsewhere.")
+    raise NotFound(gone)

@@ -12,6 +12,7 @@ from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled
 from app.core.invalid import NOTED, Check, fits_always, note
 from app.core.metadata import CLIENT_ID, CURSOR, EPOCH, RESET, RESTORED, Stored, put, text_of
 from app.core.order import freed, freed_in_order, restated, rewrites, waiting_for
+from app.core.policy import Resolve, leave
 from app.core.rebase import rebased
 from app.core.reset import Reset, place_of, read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
@@ -27,8 +28,9 @@ RETRY_AFTER = 1.0
 class Settled:
     """What one answer changed: counts of verdicts, items to show anew, and how actions ended.
 
-    `freed` counts the actions whose turn came because what they depend on was applied.
-    `sweeps` says that rows are to be swept out after a pull that started over.
+    `freed` counts the actions whose turn came because what they depend on was applied, or a policy
+    resolved their conflict. `sweeps` says that rows are to be swept out after a pull that started
+    over.
     """
 
     synced: int = 0
@@ -61,13 +63,13 @@ def settle(
     check: Check = fits_always,
     untouched: frozenset[str] = frozenset(),
     identity: Identity = NOBODY,
+    resolve: Resolve = leave,
 ) -> Decision:
-    """Carry an answer into the store; returns a `Settled`.
+    """Carry an answer into the store; returns a `Settled`. `now` is in ms.
 
     A verdict for an entry that is gone, or was changed since, is ignored. A row is written only if
-    it is newer than the one that is there. Rows of the pull, and its cursor, count only if the
-    cursor is the one asked from. `now` is in ms; `on_base`: `rebase.py`, `check`: `invalid.py`;
-    `untouched`: ids that were not run for certain; `identity`: who the context found itself to be.
+    it is newer. Rows of the pull, and its cursor, count only if the cursor is the one asked from.
+    Ids `untouched` were not run. `on_base`: rebase.py, `check`: invalid.py, `resolve`: policy.py.
     """
     items = list(dict.fromkeys(entry.item for entry in entries))
     rows = _newest([result.row for result in response.results if result.row], response.rows)
@@ -79,7 +81,7 @@ def settle(
     def decide(cursor: Stored, started: Stored, epoch: Stored, *found: Any) -> Batch:
         client, noted, found = found[0], found[1], found[2:]
         settled = Settled(changed=set(items))
-        judge = _Judge(response, on_base, untouched, now, settled, identity, client)
+        judge = _Judge(response, on_base, untouched, now, settled, identity, client, resolve)
         writes = judge.settle(*map(read_entries, found[: len(items) + 1]))
         pull = _Pull(response, asked_cursor, place_of(cursor, started) == asked_cursor)
         reset = pull.reset(read_reset(started, now), is_empty=not found[-1])
@@ -89,7 +91,7 @@ def settle(
                 writes += [reset.put_row(row, stored, is_there), *note(row, check, noted)]
                 settled.changed.add(_key(row))
         settled.sweeps = pull.is_current and reset.phase == "sweeping"
-        return Batch([*writes, *pull.moved_on(reset, text_of(epoch))], settled)
+        return Batch([*writes, *pull.moved_on(reset, text_of(epoch), now)], settled)
 
     return Decision(queries, decide)
 
@@ -127,8 +129,8 @@ class _Pull:
             if self.is_current or _key(row) in pushed:
                 yield row, stored, _key(row) in there
 
-    def moved_on(self, reset: Reset, epoch: str | None) -> Iterator[Put]:
-        """Return the writes that say how far the pull is, whether that is all, in which history.
+    def moved_on(self, reset: Reset, epoch: str | None, now: int) -> Iterator[Put]:
+        """Return the writes that say how far the pull is, since when, and in which history.
 
         Not every server names its history. That it is another one than before is kept to be told.
         """
@@ -136,7 +138,7 @@ class _Pull:
         if self.response.restored or (epoch and named and epoch != named):
             yield put(RESTORED, True)
         if self.is_current:
-            yield put(CURSOR, self.response.cursor, whole=not self.response.has_more)
+            yield put(CURSOR, self.response.cursor, whole=not self.response.has_more, at=now)
             yield reset.put()
             if named:
                 yield put(EPOCH, named)
@@ -172,6 +174,7 @@ class _Judge:
     settled: Settled
     identity: Identity
     client: Stored
+    resolve: Resolve
 
     def settle(self, waiting: list[Entry], *asked: list[Entry]) -> list[Put | Delete]:
         """Return the writes for all entries of the items in the answer, and for who waited."""
@@ -201,17 +204,24 @@ class _Judge:
             elif result is None:
                 left.append(self._released(entry, None))
             elif result.verdict in APPLIED:
-                self.settled.synced += 1
-                self.settled.outcomes[entry.id] = "applied"
+                self._end(entry, "applied")
             else:
-                head = _judged(entry, result, self.now)
-                self.settled.conflicts += head.state == "conflict"
-                self.settled.failed += head.state == "failed"
-                if head.outcome is not None:
-                    self.settled.outcomes[head.id] = head.outcome
-                later = entries[position + 1 :]
-                return [*left, head, *(self._released(e, results.get(e.id)) for e in later)]
+                later = [self._released(e, results.get(e.id)) for e in entries[position + 1 :]]
+                line = [_judged(entry, result, self.now), *later]
+                handled = self.resolve(line, result.row)
+                self.settled.freed += line[0].state == "conflict" and handled.outcome is None
+                self._end(entry, handled.outcome)
+                return [*left, *handled.line]
         return left
+
+    def _end(self, entry: Entry, outcome: Outcome | None) -> None:
+        """Count how an action ended, if it has, for all the ids under which it went."""
+        self.settled.synced += outcome == "applied"
+        self.settled.conflicts += outcome == "conflict"
+        self.settled.failed += outcome == "failed"
+        if outcome is not None:
+            ids = (entry.id, *entry.earlier_ids)
+            self.settled.outcomes |= dict.fromkeys(ids, outcome)
 
     def _released(self, entry: Entry, result: Result | None) -> Entry:
         """Return an entry that is still to be carried out, pending if it was in flight."""

@@ -48,14 +48,12 @@ def project(
     An action that is refused here, or whose function has a defect, changes nothing of what is
     shown. The item's error is that of the action that holds it, else of the first that has one.
     """
+    line = list(entries)
+    first = line[0] if line else None
     data: Data | None = row.data if row else None
     held: Entry | None = None
     problem: Problem | None = None
-    first: Entry | None = None
-    waiting = 0
-    for entry in entries:
-        waiting += 1
-        first = first or entry
+    for entry in line:
         if held is None and entry.state in ("failed", "conflict"):
             held, problem = entry, entry.error
         elif held is None:
@@ -68,8 +66,7 @@ def project(
         except NotFound:
             continue
         except Rejected as error:
-            if problem is None:
-                problem = Problem(code=error.code, message=str(error), fields=error.fields)
+            problem = problem or Problem(code=error.code, message=str(error), fields=error.fields)
     return Item(
         collection=collection,
         id=item_id,
@@ -80,7 +77,7 @@ def project(
         seq=first.seq if first else None,
         error=problem,
         action_id=held.id if held else None,
-        waiting=waiting,
+        waiting=len(line),
     )
 
 

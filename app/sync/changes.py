@@ -30,6 +30,7 @@ class Change:
 
 
 Listener = Callable[[Change], None]
+ClaimListener = Callable[[frozenset[ItemKey]], None]
 
 
 class Changes:
@@ -38,12 +39,21 @@ class Changes:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._listeners: list[Listener] = []
+        self._claim_listeners: list[ClaimListener] = []
         channel.subscribe(self._receive)
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
         """Call `listener` with each change from now on; returns what ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def subscribe_claims(self, listener: ClaimListener) -> Unsubscribe:
+        """Call `listener` with the items whose actions are being sent; returns what ends it.
+
+        It is no change: what the items amount to is the same.
+        """
+        self._claim_listeners.append(listener)
+        return lambda: self._claim_listeners.remove(listener)
 
     def announce(
         self,
@@ -60,6 +70,13 @@ class Changes:
         ended = dict(change.outcomes)
         self._channel.publish({"kind": "changed", "items": items_changed, "outcomes": ended})
 
+    def announce_claimed(self, keys: Iterable[ItemKey]) -> None:
+        """Say that actions on the items called `keys` are being sent now."""
+        claimed = frozenset(keys)
+        if claimed:
+            self._tell_claimed(claimed)
+            self._channel.publish({"kind": "claimed", "items": [list(key) for key in claimed]})
+
     def announce_everything(self) -> None:
         """Say that anything may have changed."""
         self.tell_everything()
@@ -71,11 +88,20 @@ class Changes:
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         if message.get("kind") == "changed":
-            keys = frozenset((collection, item_id) for collection, item_id in message["items"])
-            self._tell(Change(keys, outcomes=message["outcomes"]))
+            self._tell(Change(_keys(message), outcomes=message["outcomes"]))
+        elif message.get("kind") == "claimed":
+            self._tell_claimed(_keys(message))
         elif message.get("kind") == "everything":
             self.tell_everything()
 
     def _tell(self, change: Change) -> None:
         for listener in list(self._listeners):
             listener(change)
+
+    def _tell_claimed(self, keys: frozenset[ItemKey]) -> None:
+        for listener in list(self._claim_listeners):
+            listener(keys)
+
+
+def _keys(message: Mapping[str, Any]) -> frozenset[ItemKey]:
+    return frozenset((collection, item_id) for collection, item_id in message["items"])

@@ -7,11 +7,11 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from app.core.actions import Registry
+from app.core.actions import Policy, Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.identity import Identity, identify
@@ -36,6 +36,10 @@ from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Readable
 from app.sync.transport import BatchTransport, Transport
+
+if TYPE_CHECKING:
+    from app.sync.conflicts import Conflicts
+    from app.sync.outbox_view import OutboxView
 
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
@@ -102,8 +106,14 @@ class Client:
         self._recount_again = False
         self._changes.subscribe(self._recount)
 
-    def collection(self, name: str, model: type[M]) -> Collection[M]:
-        """Declare a collection: items of `model`, kept under `name` on device and server."""
+    def collection(
+        self, name: str, model: type[M], conflicts: Policy | None = None
+    ) -> Collection[M]:
+        """Declare a collection: items of `model`, kept under `name` on device and server.
+
+        `conflicts` is the policy for its conflicts; without it, the one that was declared before.
+        """
+        self._registry.declare(name, model, conflicts)
         return Collection(
             name,
             model,
@@ -113,7 +123,24 @@ class Client:
             self._registry,
             self.status,
             self.sync,
+            lambda: self._conflicts(name),
         )
+
+    def _conflicts(self, name: str) -> Conflicts:
+        # Loaded once a conflict is looked at: not each start of the page has to.
+        from app.sync.conflicts import Conflicts
+
+        world, is_local = self._world, self._runner.handles
+        signature = lambda: self.preferences.get().name  # noqa: E731
+        return Conflicts(
+            name, world.store, self.queue, self._registry, is_local, signature, world.clock
+        )
+
+    def outbox(self) -> OutboxView:
+        """Return the outbox to look at, page by page; it follows what changes while it is open."""
+        from app.sync.outbox_view import OutboxView  # not needed to start
+
+        return OutboxView(self._world.store, self._changes, self.status)
 
     def handler(self, action_type: str) -> Callable[[H], H]:
         """Register the decorated function to carry out the actions of a type by itself.
@@ -130,6 +157,7 @@ class Client:
         await self._quarantine_lost()
         await self.preferences.load()
         await self.status.recount()
+        await self.status.recall()
 
     async def _quarantine_lost(self) -> None:
         """Find the entries that no query by state finds, if there are any, and make them failed."""

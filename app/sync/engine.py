@@ -112,9 +112,8 @@ class Engine:
     async def _attempt(self) -> Rest:
         """Synchronise once; whatever goes wrong ends in a rest, never in the end of the loop."""
         self._waking.hear()
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters, self._unread = self._waiters, [], 0
         self._status.change(syncing=True)
-        self._unread = 0
         report, rest = SyncReport(), Rest(POLL, urgent_only=False)
         try:
             report = await self._synchronise()
@@ -131,7 +130,7 @@ class Engine:
         except Exception as error:
             _log.exception("A defect ended a synchronisation")
             report, rest = SyncReport(error=str(error)), self._reach.backing_off()
-        self._status.end(report, self._unread)
+        self._status.end(report, self._unread, rest.seconds)
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(report)
@@ -170,6 +169,7 @@ class Engine:
         self._claimed = None
         claimed: Claim = await self._transact(claim(now, limit, self._runner.handles, who))
         self._claimed = frozenset(entry.id for entry in claimed.entries)
+        self._changes.announce_claimed(entry.item for entry in claimed.entries)
         return await self._exchange(claimed, self._reach.heard)
 
     async def _exchange(
@@ -196,9 +196,9 @@ class Engine:
 
     async def _settle(self, push: Push, answer: Answer) -> Settled:
         entries, response = push.entries, answer.response
-        asked, base, untouched = push.cursor, answer.on_base, answer.untouched(entries)
-        now, check, who = self._clock.now(), self._runner.check, self._identity
-        decision = settle(entries, response, asked, now, base, check, untouched, who)
+        rules = answer.on_base, self._runner.check, answer.untouched(entries)
+        by = rules, self._identity, self._runner.resolve
+        decision = settle(entries, response, push.cursor, self._clock.now(), *by[0], *by[1:])
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)

@@ -13,7 +13,15 @@ from app.sync.report import Status, StatusStore, SyncReport
 from app.sync.stores import Writable
 from app.sync.waiting import wait_at_most
 
-REPORTED = ("syncing", "unread", "last_synced", "last_error", "hold", "restored")
+REPORTED = (
+    "syncing",
+    "unread",
+    "last_synced",
+    "last_error",
+    "next_attempt_at",
+    "hold",
+    "restored",
+)
 ANSWER_WITHIN = 40.0
 """Seconds that a follower waits for the leader's report: longer than one request may take."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.core.actions import Data, Registry
 from app.core.decision import Decision
@@ -12,51 +11,22 @@ from app.core.edit import edit, retry
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import Entry, Outcome, by_id, read_entries
 from app.core.ids import uuid7
-from app.core.outbox import TakenOut, clear_page, remove
+from app.core.outbox import Altered, TakenOut, clear_page, remove
 from app.core.schema import OUTBOX
 from app.errors import InvalidInput, NotFound
 from app.ports import Clock, Random, Scan, Store
 from app.sync.changes import Changes
 from app.sync.handlers import Handler
 from app.sync.outcomes import Outcomes
+from app.sync.queued import DEFAULT_COLLECTION, New, Queued
 from app.sync.report import Status, StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Unsubscribe
 
-DEFAULT_COLLECTION = "actions"
+if TYPE_CHECKING:
+    from app.core.transfer import Imported
 
-
-@dataclass(frozen=True)
-class New:
-    """An action to enqueue; without `item_id` it is about an item of its own.
-
-    It waits until all that it `depends_on` was applied: actions by their ids, or earlier `New` ones
-    of the same call.
-    """
-
-    type: str
-    data: Data | None = None
-    collection: str = DEFAULT_COLLECTION
-    item_id: str | None = None
-    depends_on: Sequence[str | New] = ()
-
-
-class Queued(str):
-    """The id of an enqueued action, which can be asked how the action ended."""
-
-    _outcomes: Outcomes
-
-    def __new__(cls, action_id: str, outcomes: Outcomes) -> Queued:
-        queued = super().__new__(cls, action_id)
-        queued._outcomes = outcomes
-        return queued
-
-    async def settled(self, timeout: float) -> Outcome | None:
-        """Return how the action ended, or `None` if it has not within `timeout` seconds.
-
-        Did the server take this write? `applied` says that it has.
-        """
-        return await self._outcomes.settled(str(self), timeout)
+__all__ = ["New", "Queue", "Queued"]
 
 
 class Queue:
@@ -138,7 +108,15 @@ class Queue:
             data=action.data,
             created_at=self._clock.now(),
             depends_on=tuple(needs),
+            undoable=action.undoable,
         )
+
+    async def alter(self, decision: Decision) -> Queued:
+        """Carry out a decision that returns an `Altered`; returns the id of what it is about."""
+        altered: Altered = await self._transact(decision)
+        self._changes.announce(altered.items, outcomes=altered.outcomes)
+        self._wake()
+        return Queued(altered.entry.id, self._outcomes)
 
     async def pending(self, limit: int = 100, after: int = 0) -> list[Entry]:
         """Return up to `limit` entries of any state with a `seq` above `after`, oldest first."""
@@ -199,6 +177,29 @@ class Queue:
             due = [entry for entry in entries if entry.next_attempt_at <= now]
             report = report.plus(await self._runner.run_all(due, handler))
         return report
+
+    async def export(self) -> str:
+        """Return the whole outbox as JSON text, for `import_entries` here or on another device."""
+        from app.sync.transfer import export_all  # rarely needed, as is the next one
+
+        return await export_all(self._store)
+
+    async def import_entries(self, text: str) -> Imported:
+        """Bring back the entries of an exported outbox, all in one transaction.
+
+        None comes twice: what is in the outbox, was imported before, or was sent, or may have been,
+        by this device since it made the file, is left out. On another device what may have been
+        sent before the file was made is held there, as failed, until Retry; the rest is sent, and
+        if the first device sends it as well, only what its actions check keeps it from a second
+        effect. Raises `InvalidInput`, with the place, for a file that is not ours or damaged; then
+        nothing was imported.
+        """
+        from app.sync.transfer import import_text
+
+        imported = await import_text(self._store, text)
+        self._announce(*imported.added)
+        self._wake()
+        return imported
 
     async def clear(self) -> None:
         """Discard everything in the outbox."""

@@ -88,9 +88,9 @@ class Reader(Generic[M]):
         items = [self._project(item_id, stored[item_id], entries[item_id]) for item_id in entries]
         return Page(items, oldest)
 
-    async def older(self, count: int, oldest: int) -> Page:
-        """Return up to `count` rows that come before the time `oldest`."""
-        (found,) = await self._store.read(self._rows(count + 1, oldest - 1))
+    async def older(self, count: int, oldest: int, since: int = 0) -> Page:
+        """Return up to `count` rows from before the time `oldest` back to `since`, newest first."""
+        (found,) = await self._store.read(self._rows(count + 1, oldest - 1, since))
         rows, oldest = _cut(found, count)
         waiting = await self._store.read(*[by_item(self._name, row["id"]) for row in rows])
         items = [
@@ -156,8 +156,8 @@ class Reader(Generic[M]):
     def _of(self, item_id: str) -> tuple[Query, Query]:
         return Get(ROWS, [self._name, item_id]), by_item(self._name, item_id)
 
-    def _rows(self, limit: int, newest: int) -> Scan:
-        lower, upper = [self._name, 0], [self._name, newest]
+    def _rows(self, limit: int, newest: int, since: int = 0) -> Scan:
+        lower, upper = [self._name, since], [self._name, newest]
         return Scan(ROWS, BY_UPDATED_AT, lower, upper, limit, reverse=True)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from app.core.entry import counts
 from app.core.invalid import NOTED
-from app.core.metadata import RESTORED
+from app.core.metadata import CURSOR, RESTORED
 from app.core.settle import Settled
 from app.ports import Clock, Store
 from app.sync.connection import Connection, ConnectionState
@@ -47,7 +47,8 @@ class Status:
     """The state of synchronisation, for people.
 
     `unread` counts the messages of others that arrived since `mark_read`; `last_synced` is in
-    milliseconds since the epoch; `last_error` says why the last synchronisation ended early, and
+    milliseconds since the epoch; `last_error` says why the last synchronisation ended early,
+    `next_attempt_at` when it is tried again in that case, in milliseconds since the epoch, and
     `hold` what a person has to do before it can go on. `restored` says that the server was found
     to have gone back to a backup: all was pulled anew, and what waits here is kept; it stays so,
     also over a restart, until that note is dismissed. `invalid`
@@ -62,6 +63,7 @@ class Status:
     unread: int = 0
     last_synced: int | None = None
     last_error: str | None = None
+    next_attempt_at: int | None = None
     hold: Hold | None = None
     restored: bool = False
     invalid: int = 0
@@ -85,17 +87,19 @@ class StatusStore(Writable[Status]):
         """Set the named parts of the status."""
         self.set(replace(self.get(), **changes))
 
-    def end(self, report: SyncReport, arrived: int) -> None:
-        """Note the end of a synchronisation that `arrived` messages of others came with."""
-        now = self.get()
-        last_synced = now.last_synced if report.error else self._clock.now()
-        unread = now.unread + arrived
+    def end(self, report: SyncReport, arrived: int, rest: float) -> None:
+        """Note the end of a synchronisation, and that the next begins after `rest` seconds.
+
+        `arrived` is how many messages of others came with it.
+        """
+        before, now = self.get(), self._clock.now()
         self.change(
             syncing=False,
             last_error=report.error,
+            next_attempt_at=now + round(rest * 1000) if report.error else None,
             hold=report.hold,
-            last_synced=last_synced,
-            unread=unread,
+            last_synced=before.last_synced if report.error else now,
+            unread=before.unread + arrived,
         )
 
     def mark_read(self) -> None:
@@ -113,3 +117,9 @@ class StatusStore(Writable[Status]):
             invalid=invalid,
             restored=restored is not None,
         )
+
+    async def recall(self) -> None:
+        """Read when this device was last in step with the server, before it was closed."""
+        (cursor,) = await self._store.read(CURSOR)
+        if cursor is not None and self.get().last_synced is None:
+            self.change(last_synced=cursor.get("at"))

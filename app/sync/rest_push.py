@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.actions import Data, Registry
 from app.core.entry import Entry
+from app.core.resolutions import COLLECTION as RESOLUTIONS
 from app.errors import NotFound, Refused, Rejected
 from app.ports import Clock, Http, HttpResponse
 from app.protocol import Action, Problem, Result, Row
@@ -20,6 +21,8 @@ WAITING = frozenset({401, 408, 425, 426, 429})
 """Refusals that are not about the change: it is sent again, by the engine's rules."""
 STALE = (409, 412)
 GONE = (404, 410)
+NO_COLLECTION = (404, 405)
+"""Answers to a record of a resolution where the API keeps no history: it is let go."""
 ATTEMPTS = 3
 """How often a change that is right whatever the item looks like is made anew on what is there."""
 BUSY = 30.0
@@ -132,6 +135,8 @@ class RestPush:
             raise refused(response, body, self._clock.now())
         if status < 400:
             not_our_server(response, self._clock.now())
+        if status in NO_COLLECTION and action.collection == RESOLUTIONS:
+            return Carried(Result(id=action.id, verdict="applied"))
         return _rejected(action, problem_in(status, body))
 
     async def _stale(

@@ -48,6 +48,24 @@ def invalid_text(count: int) -> str:
     return INVALID.format(count=count, items=items, them=them)
 
 
+def synced_text(last_synced: int | None) -> str:
+    """Return what stands behind the connection in the header; nothing before the first time."""
+    return "" if last_synced is None else f"synced {clock_time(moment(last_synced))}"
+
+
+def attention_text(status: Status) -> str:
+    """Return what to announce of the changes that need a person; nothing where none does."""
+    known = [
+        (status.failed, plural(status.failed, "change was not sent", "changes were not sent")),
+        (
+            status.conflicts,
+            plural(status.conflicts, "change is in conflict", "changes are in conflict"),
+        ),
+    ]
+    found = [f"{count:,} {what}" for count, what in known if count]
+    return f"{', '.join(found)}." if found else ""
+
+
 def last_synced_text(last_synced: int | None) -> str:
     """Return when everything was last in step with the server."""
     if last_synced is None:

@@ -28,15 +28,18 @@ NOW = 1_000_000
 
 
 def made(*, coalescing: bool) -> Registry:
-    """Return a registry of create, update and delete, that coalesces or not."""
+    """Return a registry of create, update, put and delete, that coalesces or not."""
     own = Registry()
     own.action("create")(crud.create)
     own.action("update", checks_version=True)(crud.update)
+    own.action("put", checks_version=True)(crud.put)
     own.action("delete", checks_version=True)(crud.delete)
     if coalescing:
         own.coalesces("create", "update")(crud.change_what_was_made)
         own.coalesces("update", "update")(crud.change_what_was_made)
+        own.coalesces("put", "update")(crud.change_what_was_made)
         own.coalesces("update", "delete")(crud.delete_instead)
+        own.coalesces("put", "delete")(crud.delete_instead)
         own.coalesces("create", "delete")(crud.never_mind)
     return own
 
@@ -82,6 +85,7 @@ class World:
 STEPS = st.one_of(
     st.tuples(st.just("create"), st.sampled_from("ab"), st.integers(0, 9)),
     st.tuples(st.just("update"), st.sampled_from("ab"), st.integers(0, 9)),
+    st.tuples(st.just("put"), st.sampled_from("ab"), st.integers(0, 9)),
     st.tuples(st.just("delete"), st.sampled_from("ab"), st.none()),
     st.tuples(st.just("push"), st.none(), st.none()),
 )

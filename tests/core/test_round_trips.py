@@ -93,6 +93,9 @@ entries = st.builds(
     verdict=st.none() | verdicts,
     base=maybe_data,
     theirs=maybe_data,
+    before=maybe_data,
+    replaced=st.none() | st.lists(data, max_size=2).map(tuple),
+    automatic=st.integers(0, 5),
     action=actions.map(lambda action: action.model_dump_json()),
 )
 messages = st.builds(Message, text=texts.filter(str.strip), sent_at=counts, sender=texts)

@@ -395,3 +395,35 @@ async def test_storage_that_fails_at_the_start_does_not_end_synchronising(
     await send(client, "hello")
     await clock.until(lambda: idle(client), within=10)
     assert server.texts() == ["hello"]
+
+
+async def test_status_says_when_the_next_attempt_is_while_the_last_one_failed(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    network.faults.append(error_answer(503, **{"retry-after": "20"}))
+    client, follower = await device.open(), await device.open()
+    await clock.until(lambda: client.status.get().last_error is not None)
+    due = client.status.get().next_attempt_at
+    assert due is not None
+    assert due >= clock.now() + 20_000
+    await clock.settle()
+    assert follower.status.get().next_attempt_at == due
+    await clock.until(lambda: idle(client))
+    assert clock.now() >= due
+    assert client.status.get().next_attempt_at is None
+
+
+async def test_reopened_device_knows_when_it_was_last_in_step_with_the_server(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    synced = client.status.get().last_synced
+    await device.kill()
+    network.down = True
+    await clock.advance(3600)
+    again = await device.open()
+    assert synced is not None
+    assert again.status.get().last_synced == synced
+    await clock.advance(5)
+    assert again.status.get().last_synced == synced

@@ -379,3 +379,41 @@ async def test_items_without_a_usable_id_are_left_out(
     await clock.until(lambda: idle(client))
     assert await stored(visitor) == [{"title": "one"}]
     assert "no good" not in json.dumps([record.levelname for record in caplog.records])
+
+
+async def test_resolution_is_a_conditional_request_and_its_record_goes_where_history_is_kept(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open()
+    jobs = jobs_of(client)
+    item = await jobs.save(Job(title="Mend the fence"))
+    await clock.until(lambda: idle(client))
+    other = await Device(clock, network, seed=2).open()
+    await other.sync()
+    await jobs_of(other).save(Job(title="Theirs"), item)
+    await jobs.save(Job(title="Mine"), item)
+    await other.sync()
+    await client.sync()
+    conflict = await jobs.conflict(item)
+    assert conflict is not None
+    assert (conflict.mine or {})["title"] == "Mine"
+    await jobs.resolve(item, "mine", seen=conflict)
+    await clock.until(lambda: idle(client))
+    await other.sync()
+    assert await jobs_of(other).get(item) == Job(title="Mine")
+    assert [it.choice for it in await jobs_of(other).resolutions(item)] == ["mine"]
+
+
+async def test_record_of_a_resolution_is_let_go_where_an_api_keeps_no_history(
+    visitor: Device, clock: FakeClock, plain: PlainApi
+) -> None:
+    client = await visitor.open()
+    jobs = jobs_of(client)
+    item = await jobs.save(Job(title="Mend the fence"))
+    await clock.until(lambda: idle(client))
+    plain.collections[JOBS][item]["title"] = "Theirs"
+    await jobs.save(Job(title="Mine"), item)
+    await clock.until(lambda: client.status.get().conflicts == 1)
+    await jobs.resolve(item, "mine", seen=await jobs.conflict(item))
+    await clock.until(lambda: client.queue.count == 0)
+    assert plain.collections[JOBS][item]["title"] == "Mine"

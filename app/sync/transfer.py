@@ -1,0 +1,31 @@
+"""Exporting the whole outbox, and importing a file."""
+
+from __future__ import annotations
+
+from app.core.entry import Entry, read_entries
+from app.core.importing import import_entries
+from app.core.metadata import CLIENT_ID, id_of
+from app.core.schema import OUTBOX
+from app.core.transfer import Imported, export_entries, read_export
+from app.ports import Scan, Store
+
+PAGE = 500
+
+
+async def export_all(store: Store) -> str:
+    """Return the whole outbox as JSON text."""
+    entries: list[Entry] = []
+    after = 0
+    while True:
+        found, client_id = await store.read(Scan(OUTBOX, lower=after + 1, limit=PAGE), CLIENT_ID)
+        entries += read_entries(found)
+        if len(found) < PAGE:
+            return export_entries(entries, id_of(client_id) or "")
+        after = entries[-1].seq
+
+
+async def import_text(store: Store, text: str) -> Imported:
+    """Add the entries of a file to the outbox; raises `InvalidInput`."""
+    decision = import_entries(read_export(text))
+    imported: Imported = await store.transact(decision.queries, decision.decide)
+    return imported
