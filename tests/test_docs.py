@@ -73,6 +73,7 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what a document registers from other tests."""
     monkeypatch.setattr(registry, "_types", dict(registry._types))
     monkeypatch.setattr(registry, "_models", dict(registry._models))
+    monkeypatch.setattr(registry, "_policies", dict(registry._policies))
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -104,6 +105,14 @@ async def test_example_of_the_readme_works_offline_and_arrives(
 @pytest.mark.usefixtures("own_registry")
 async def test_guide_to_a_collection_of_ones_own_runs_as_it_stands(tmp_path: Path) -> None:
     await run_blocks("docs/your-own-collection.md")["check"](tmp_path)
+
+
+def test_collection_of_ones_own_is_under_forty_lines_of_python() -> None:
+    model, use, *_ = blocks("docs/your-own-collection.md", "python")
+    lines = [line for line in (model + use).splitlines() if line.strip()]
+    assert 'conflicts="merge"' in model
+    assert "client.collection(COLLECTION, Todo)" in use
+    assert len(lines) < 40
 
 
 @pytest.mark.parametrize("name", NAMES)
