@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from dataclasses import replace
 
 from js import document, driftline
 from pyodide.ffi import JsException
@@ -20,8 +21,10 @@ from app.core.messages import COLLECTION as MESSAGES
 from app.core.messages import Message
 from app.core.notes import COLLECTION as NOTES
 from app.core.notes import Note
-from app.errors import DriftlineError
+from app.core.schema import UPGRADES
+from app.errors import DriftlineError, StorageError, StorageNewer
 from app.sync.client import Client, World
+from app.sync.identity import own_id
 from app.sync.pokes import Pokes
 from app.sync.transport import Transport
 from app.ui.messages_page import MessagesPage
@@ -63,10 +66,12 @@ def transport(world: World) -> Transport | None:
 
 
 async def connect() -> Client:
-    """Return a client on this browser's storage and network; raises `StorageError`."""
+    """Return a client on this browser's network, and on its storage where it has any.
+
+    Raises `StorageNewer` where there is some, but for a newer version of the app only.
+    """
     store = IndexedDBStore(DATABASE)
-    await store.open()
-    world = World(
+    around = World(
         store=store,
         http=browser_http,
         clock=BrowserClock(),
@@ -76,7 +81,28 @@ async def connect() -> Client:
         online=online,
         prepare_handlers=patch_standard_http,
     )
-    return Client(world, api_url(), transport=transport(world))
+    try:
+        await store.open()
+        await own_id(store, around.clock, around.random)  # what opens may still keep nothing
+    except StorageNewer:
+        raise
+    except StorageError as error:
+        around = in_memory(around, error)
+    return Client(around, api_url(), transport=transport(around))
+
+
+def in_memory(around: World, reason: StorageError) -> World:
+    """Return the world of a tab by itself, which keeps what it holds for as long as it is open."""
+    from app.memory import MemoryStore, SoleChannel, SoleLeadership  # almost nobody needs them
+
+    _log.warning("Nothing can be kept on this device: %s", reason)
+    return replace(
+        around,
+        store=MemoryStore(UPGRADES),
+        leadership=SoleLeadership(),
+        channel=SoleChannel(),
+        durable=False,
+    )
 
 
 class App:
@@ -95,6 +121,10 @@ class App:
     async def start(self) -> None:
         """Show what is on the device, take input, and begin to synchronise."""
         await self._client.start()
+        if not self._client.durable:
+            from app.ui.unsaved import Unsaved
+
+            Unsaved(self._client.status)
         await self._page(self._router.route.get().view)
         self._client.status.subscribe(self._shell.render)
         self._shell.enable()

@@ -14,7 +14,7 @@ from js import driftlineIdb
 from pyodide.ffi import JsException, create_proxy, to_js
 
 from app.core.schema import UPGRADES
-from app.errors import StorageClosed, StorageError, StorageFull
+from app.errors import StorageClosed, StorageError, StorageFull, StorageNewer
 from app.ports import Count, Decide, Delete, Get, IndexDefinition, Query, Upgrade
 
 _log = logging.getLogger(__name__)
@@ -130,8 +130,12 @@ def _write(write: Any) -> list[Any]:
 def _translated(error: JsException) -> StorageError:
     if error.name == "QuotaExceededError":
         return StorageFull("This device has no room left for Driftline. Nothing was half-saved.")
-    if error.name in (*LOST, "VersionError"):
+    if error.name == "VersionError":
+        return StorageNewer(
+            "A newer version of Driftline has been at work on this device. Reload the page."
+        )
+    if error.name in LOST:
         return StorageClosed(
-            "The storage on this device was closed or upgraded in another tab. Reload the page."
+            "The storage on this device was closed by the browser. Reload the page."
         )
     return StorageError(f"The storage on this device refused: {error.message}")

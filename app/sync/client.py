@@ -13,16 +13,15 @@ from pydantic import BaseModel
 from app.core.actions import Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
-from app.core.ids import uuid7
 from app.core.quarantine import find_lost, quarantine_lost
-from app.core.schema import METADATA
 from app.errors import StorageError
-from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
+from app.ports import Channel, Clock, Http, Leadership, Random, Store
 from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.engine import Engine
 from app.sync.handlers import Handler, Handlers
+from app.sync.identity import own_id
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
@@ -42,7 +41,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class World:
-    """What the client needs from outside; `online` is the network's hint, never the truth."""
+    """What the client needs from outside; `online` is the network's hint, never the truth.
+
+    `durable` is false where the store ends with the page.
+    """
 
     store: Store
     http: Http
@@ -52,6 +54,7 @@ class World:
     channel: Channel
     online: Callable[[], bool] = lambda: True
     prepare_handlers: Callable[[], None] = lambda: None
+    durable: bool = True
 
 
 class Client:
@@ -156,6 +159,11 @@ class Client:
         self._peers.poke(cursor)
 
     @property
+    def durable(self) -> bool:
+        """Whether what is written outlives the page."""
+        return self._world.durable
+
+    @property
     def leading(self) -> Readable[bool]:
         """Whether this context is the one that talks to the server."""
         return self._peers.leading
@@ -181,23 +189,16 @@ class Client:
         failures = 0
         while True:
             try:
-                return await self._client_id()
+                return await self.client_id()
             except StorageError as error:
                 _log.warning("This device's storage failed at the start: %s", error)
                 failures += 1
                 delay = Backoff().delay(failures, self._world.random.random())
                 await self._world.clock.sleep(delay)
 
-    async def _client_id(self) -> str:
-        fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))
-
-        def decide(known: dict[str, str] | None) -> Batch:
-            if known is not None:
-                return Batch(result=known["value"])
-            return Batch([Put(METADATA, {"key": "client_id", "value": fresh})], fresh)
-
-        client_id: str = await self._world.store.transact([Get(METADATA, "client_id")], decide)
-        return client_id
+    async def client_id(self) -> str:
+        """Return the id by which the server knows this device; raises `StorageError`."""
+        return await own_id(self._world.store, self._world.clock, self._world.random)
 
     def _recount(self, _change: Change) -> None:
         """Count once for any number of changes that arrive while a count is under way."""

@@ -127,7 +127,7 @@ def old_name_on_an_empty_device(patch: Patch) -> None:
         known = Batch([Put(METADATA, {"key": "client_id", "value": name})], name)
         return str(await self._world.store.transact([], lambda: known))
 
-    patch.setattr(Client, "_client_id", same)
+    patch.setattr(Client, "client_id", same)
 
 
 def lost_messages_go_unnoticed(patch: Patch) -> None:
