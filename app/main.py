@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from js import document, driftline
+from js import URL, document, driftline, driftlineTheme, location
 from pyodide.ffi import JsException
 
 from app.browser.console import log_to_console
+from app.browser.device import BrowserDevice
 from app.browser.ffi import BrowserClock, BrowserRandom
 from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
@@ -26,12 +28,17 @@ from app.errors import DriftlineError, StorageError, StorageNewer
 from app.sync.client import Client, World
 from app.sync.identity import own_id
 from app.sync.pokes import Pokes
+from app.sync.report import Status
+from app.sync.stores import Writable
 from app.sync.transport import Transport
 from app.ui.messages_page import MessagesPage
 from app.ui.page import Page, spawn
 from app.ui.router import Router
 from app.ui.routes import VIEWS, Route
 from app.ui.shell import Shell
+
+if TYPE_CHECKING:
+    from app.ui.settings_app import Around
 
 DATABASE = "driftline"
 COLLECT_AFTER = 20_000
@@ -88,6 +95,8 @@ async def connect() -> Client:
         raise
     except StorageError as error:
         around = in_memory(around, error)
+    else:
+        around = replace(around, erase=store.delete)
     return Client(around, api_url(), transport=transport(around))
 
 
@@ -110,6 +119,9 @@ class App:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._device = BrowserDevice()
+        self._protected = False
+        self._update_ready = Writable(False)
         self._updates = Updates(self._offer_update)
         self._shell = Shell(sync=self._sync, update=self._updates.apply)
         self._router = Router()
@@ -125,6 +137,8 @@ class App:
             from app.ui.unsaved import Unsaved
 
             Unsaved(self._client.status)
+        self._client.preferences.subscribe(lambda values: driftlineTheme(values.theme))
+        self._client.erased.subscribe(lambda erased: driftlineTheme(None) if erased else None)
         await self._page(self._router.route.get().view)
         self._client.status.subscribe(self._shell.render)
         self._shell.enable()
@@ -159,14 +173,27 @@ class App:
         if view == "settings":
             from app.ui.settings_page import SettingsPage
 
-            return SettingsPage(self._client, self._shell.notify)
+            return SettingsPage(self._client, self._around_settings(), self._shell.notify)
         messages = self._client.collection(MESSAGES, Message)
         return MessagesPage(self._client, messages, self._shell.notify)
+
+    def _around_settings(self) -> Around:
+        from app.ui.settings_app import Around
+
+        address = str(URL.new(api_url(), location.href).href)
+        return Around(self._device, self._updates, self._update_ready, address)
 
     async def _prepare(self) -> None:
         """Have the other pages ready before they are asked for."""
         for view in VIEWS:
             await self._page(view)
+        self._client.status.subscribe(self._protect)
+
+    def _protect(self, status: Status) -> None:
+        """Ask for storage that lasts, once there is something to lose."""
+        if status.count and self._client.durable and not self._protected:
+            self._protected = True
+            spawn(self._device.persist_quietly())
 
     def _entering(self, route: Route) -> None:
         spawn(self._enter(route))
@@ -192,6 +219,7 @@ class App:
         spawn(self._client.sync())
 
     def _offer_update(self) -> None:
+        self._update_ready.set(True)
         self._shell.offer_update()
 
 

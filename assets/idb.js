@@ -96,5 +96,13 @@ export const transact = (db, stores, queries, decide) =>
     });
   });
 
-// Python reaches the three by this name (app/browser/idb.py).
-window.driftlineIdb = { open, read, transact };
+// Deletes the database, once all connections to it were closed: each closes itself when it hears of this.
+export const remove = (name) =>
+  new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(name);
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error);
+  });
+
+// Python reaches these by this name (app/browser/idb.py).
+window.driftlineIdb = { open, read, transact, remove };

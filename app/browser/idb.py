@@ -32,12 +32,23 @@ class IndexedDBStore:
         self._upgrades = upgrades
         self._stores = to_js([store.name for step in upgrades for store in step.stores])
         self._database: Any = None
+        self._deleted = False
         self._lost = create_proxy(self._forget)
 
     async def open(self) -> None:
         """Open the database, upgrading it if needed; raises `StorageError`."""
+        if self._deleted:
+            raise StorageClosed("Everything on this device was deleted. Reload the page.")
         try:
             self._database = await driftlineIdb.open(self._name, _steps(self._upgrades), self._lost)
+        except JsException as error:
+            raise _translated(error) from None
+
+    async def delete(self) -> None:
+        """Delete the database; whatever is asked of this store from now on is refused."""
+        self._deleted = True
+        try:
+            await driftlineIdb.remove(self._name)
         except JsException as error:
             raise _translated(error) from None
 

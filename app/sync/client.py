@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,6 +20,8 @@ from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.engine import Engine
+from app.sync.erasure import Erasure
+from app.sync.export import exported
 from app.sync.handlers import Handler, Handlers
 from app.sync.identity import own_id
 from app.sync.numbered import Numbered
@@ -39,11 +41,16 @@ H = TypeVar("H", bound=Handler)
 _log = logging.getLogger(__name__)
 
 
+async def _nothing() -> None:
+    """Delete nothing: what is in memory goes with the page."""
+
+
 @dataclass(frozen=True)
 class World:
     """What the client needs from outside; `online` is the network's hint, never the truth.
 
-    `durable` is false where the store ends with the page.
+    `durable` is false where the store ends with the page. `erase` deletes all that is kept on the
+    device, after which the store refuses everything.
     """
 
     store: Store
@@ -55,6 +62,7 @@ class World:
     online: Callable[[], bool] = lambda: True
     prepare_handlers: Callable[[], None] = lambda: None
     durable: bool = True
+    erase: Callable[[], Awaitable[None]] = _nothing
 
 
 class Client:
@@ -80,6 +88,7 @@ class Client:
         self.connection = Connection(world.clock)
         self.status = StatusStore(world.store, self.connection, world.clock)
         self.preferences = Preferences(world.store, channel)
+        self._erasure = Erasure(world.erase, channel)
         self._peers = Peers(channel, self.connection, self.status, world.clock)
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
@@ -136,7 +145,11 @@ class Client:
             after = await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
-        """Take part in synchronising until cancelled: lead when it is this context's turn."""
+        """Take part in synchronising until cancelled: lead when it is this context's turn.
+
+        `erase` cancels it, in each context.
+        """
+        self._erasure.working = asyncio.current_task()
         client_id = await self._client_id_at_last()
 
         async def lead() -> None:
@@ -157,6 +170,24 @@ class Client:
     def poke(self, cursor: str | None) -> None:
         """The server says that there is something new up to `cursor`."""
         self._peers.poke(cursor)
+
+    async def export(self, **facts: Any) -> AsyncIterator[str]:
+        """Give the pieces of a file with everything on this device; `facts` go in at its top."""
+        known = {"exported_at": self._world.clock.now(), "client_id": await self.client_id()}
+        async for piece in exported(self._world.store, {**facts, **known}):
+            yield piece
+
+    async def erase(self) -> None:
+        """Delete everything on this device and end synchronising, in each tab, for good.
+
+        Raises `StorageError` where the browser refuses.
+        """
+        await self._erasure.erase()
+
+    @property
+    def erased(self) -> Readable[bool]:
+        """Whether everything was deleted, here or in another tab; this client is then done."""
+        return self._erasure.erased
 
     @property
     def durable(self) -> bool:
