@@ -26,7 +26,7 @@ from app.core.notes import Note
 from app.core.schema import UPGRADES
 from app.errors import DriftlineError, StorageError, StorageNewer
 from app.sync.client import Client, World
-from app.sync.identity import own_id
+from app.sync.identity import first_write
 from app.sync.pokes import Pokes
 from app.sync.report import Status
 from app.sync.stores import Writable
@@ -90,7 +90,7 @@ async def connect() -> Client:
     )
     try:
         await store.open()
-        await own_id(store, around.clock, around.random)  # what opens may still keep nothing
+        await first_write(store, around.clock, around.random)
     except StorageNewer:
         raise
     except StorageError as error:

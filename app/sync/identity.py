@@ -10,18 +10,24 @@ KEY = "client_id"
 
 
 async def own_id(store: Store, clock: Clock, random: Random) -> str:
-    """Return the client id kept in a store, made now where there is none.
-
-    Raises `StorageError` where the store cannot be read, or is new and can keep nothing.
-    """
+    """Return the client id kept in a store, made now where there is none."""
     fresh = uuid7(clock.now(), random.getrandbits(74))
-    (known,) = await store.read(Get(METADATA, KEY))
-    if known is not None:
-        return str(known["value"])
 
-    def decide(made_meanwhile: dict[str, str] | None) -> Batch:
-        if made_meanwhile is not None:
-            return Batch(result=made_meanwhile["value"])
+    def decide(known: dict[str, str] | None) -> Batch:
+        if known is not None:
+            return Batch(result=known["value"])
         return Batch([Put(METADATA, {"key": KEY, "value": fresh})], fresh)
 
-    return str(await store.transact([Get(METADATA, KEY)], decide))
+    client_id: str = await store.transact([Get(METADATA, KEY)], decide)
+    return client_id
+
+
+async def first_write(store: Store, clock: Clock, random: Random) -> None:
+    """Write the client id to a store that has none: what can be opened may still keep nothing.
+
+    Raises `StorageError` then. A store that is in use is only read: however full or broken it is
+    by now, it holds what a person wrote.
+    """
+    (known,) = await store.read(Get(METADATA, KEY))
+    if known is None:
+        await own_id(store, clock, random)
