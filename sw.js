@@ -16,10 +16,12 @@ const { precaching, routing } = self.workbox;
 precaching.precacheAndRoute(self.__precacheManifest, { cleanURLs: false });
 precaching.cleanupOutdatedCaches();
 
-// Every way into the app is the same page; the route is in the address's fragment.
+// Every way into the app is the same page; the route is in the address's fragment. The licences are a text beside it.
 const api = new URL("api/", self.location).pathname;
+const isPage = ({ mode }, { pathname }) =>
+  mode === "navigate" && !pathname.startsWith(api) && !pathname.endsWith(".txt");
 const page = precaching.createHandlerBoundToURL("index.html");
-routing.registerRoute(({ request, url }) => request.mode === "navigate" && !url.pathname.startsWith(api), page);
+routing.registerRoute(({ request, url }) => isPage(request, url), page);
 
 // A new version waits until the person taps "Update" (app/browser/updates.py): an old page never meets new files.
 self.addEventListener("message", (event) => {

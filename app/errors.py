@@ -6,7 +6,8 @@ DriftlineError
 ├── Rejected            an action function refused an action (becomes the verdict `rejected`)
 ├── StorageError        the device's storage refused; nothing was half-written
 │   ├── StorageFull     the quota is used up
-│   └── StorageClosed   the connection to the database was lost or is being upgraded
+│   ├── StorageClosed   the connection to the database was lost or is being upgraded
+│   └── StorageNewer    a newer version of the app upgraded the database already
 └── TransportError      a request did not end in an answer of our server
     ├── Unreachable     no network, a time-out, or an answer that is not our server's
     └── Refused         our server answered with an error status
@@ -55,6 +56,10 @@ class StorageFull(StorageError):
 
 class StorageClosed(StorageError):
     """The database connection was lost (cleared, upgraded elsewhere) and could not be reopened."""
+
+
+class StorageNewer(StorageError):
+    """A newer version of the app has upgraded the database: this one cannot read it any more."""
 
 
 class TransportError(DriftlineError):

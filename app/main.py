@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from js import document, driftline
+from js import URL, document, driftline, driftlineTheme, location
 from pyodide.ffi import JsException
 
 from app.browser.console import log_to_console
+from app.browser.device import BrowserDevice
 from app.browser.ffi import BrowserClock, BrowserRandom
 from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
@@ -20,15 +23,22 @@ from app.core.messages import COLLECTION as MESSAGES
 from app.core.messages import Message
 from app.core.notes import COLLECTION as NOTES
 from app.core.notes import Note
-from app.errors import DriftlineError
+from app.core.schema import UPGRADES
+from app.errors import DriftlineError, StorageError, StorageNewer
 from app.sync.client import Client, World
+from app.sync.identity import first_write
 from app.sync.pokes import Pokes
+from app.sync.report import Status
+from app.sync.stores import Writable
 from app.sync.transport import Transport
 from app.ui.messages_page import MessagesPage
 from app.ui.page import Page, spawn, telling
 from app.ui.router import Router
 from app.ui.routes import VIEWS, Route
 from app.ui.shell import Shell
+
+if TYPE_CHECKING:
+    from app.ui.settings_app import Around
 
 DATABASE = "driftline"
 COLLECT_AFTER = 20_000
@@ -63,10 +73,12 @@ def transport(world: World) -> Transport | None:
 
 
 async def connect() -> Client:
-    """Return a client on this browser's storage and network; raises `StorageError`."""
+    """Return a client on this browser's network, and on its storage where it has any.
+
+    Raises `StorageNewer` where there is some, but for a newer version of the app only.
+    """
     store = IndexedDBStore(DATABASE)
-    await store.open()
-    world = World(
+    around = World(
         store=store,
         http=browser_http,
         clock=BrowserClock(),
@@ -76,7 +88,30 @@ async def connect() -> Client:
         online=online,
         prepare_handlers=patch_standard_http,
     )
-    return Client(world, api_url(), transport=transport(world))
+    try:
+        await store.open()
+        await first_write(store, around.clock, around.random)
+    except StorageNewer:
+        raise
+    except StorageError as error:
+        around = in_memory(around, error)
+    else:
+        around = replace(around, erase=store.delete)
+    return Client(around, api_url(), transport=transport(around))
+
+
+def in_memory(around: World, reason: StorageError) -> World:
+    """Return the world of a tab by itself, which keeps what it holds for as long as it is open."""
+    from app.memory import MemoryStore, SoleChannel, SoleLeadership  # almost nobody needs them
+
+    _log.warning("Nothing can be kept on this device: %s", reason)
+    return replace(
+        around,
+        store=MemoryStore(UPGRADES),
+        leadership=SoleLeadership(),
+        channel=SoleChannel(),
+        durable=False,
+    )
 
 
 class App:
@@ -84,6 +119,9 @@ class App:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._device = BrowserDevice()
+        self._protected = False
+        self._update_ready = Writable(False)
         self._updates = Updates(self._offer_update)
         self._shell = Shell(self._sync, self._updates.apply, self._dismiss)
         self._router = Router()
@@ -95,6 +133,12 @@ class App:
     async def start(self) -> None:
         """Show what is on the device, take input, and begin to synchronise."""
         await self._client.start()
+        if not self._client.durable:
+            from app.ui.unsaved import Unsaved
+
+            Unsaved(self._client.status)
+        self._client.preferences.subscribe(lambda values: driftlineTheme(values.theme))
+        self._client.erased.subscribe(lambda erased: driftlineTheme(None) if erased else None)
         await self._page(self._router.route.get().view)
         self._client.status.subscribe(self._shell.render)
         self._shell.enable()
@@ -129,14 +173,27 @@ class App:
         if view == "settings":
             from app.ui.settings_page import SettingsPage
 
-            return SettingsPage(self._client, self._shell.notify)
+            return SettingsPage(self._client, self._around_settings(), self._shell.notify)
         messages = self._client.collection(MESSAGES, Message)
         return MessagesPage(self._client, messages, self._shell.notify, self._router.set_unread)
+
+    def _around_settings(self) -> Around:
+        from app.ui.settings_app import Around
+
+        address = str(URL.new(api_url(), location.href).href)
+        return Around(self._device, self._updates, self._update_ready, address)
 
     async def _prepare(self) -> None:
         """Have the other pages ready before they are asked for."""
         for view in VIEWS:
             await self._page(view)
+        self._client.status.subscribe(self._protect)
+
+    def _protect(self, status: Status) -> None:
+        """Ask for storage that lasts, once there is something to lose."""
+        if status.count and self._client.durable and not self._protected:
+            self._protected = True
+            spawn(self._device.persist_quietly())
 
     def _entering(self, route: Route) -> None:
         spawn(self._enter(route))
@@ -165,6 +222,7 @@ class App:
         spawn(telling(self._shell.notify, self._client.dismiss_restored()))
 
     def _offer_update(self) -> None:
+        self._update_ready.set(True)
         self._shell.offer_update()
 
 

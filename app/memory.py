@@ -1,4 +1,5 @@
 """A `Store` over dictionaries: the tests' double, and the fallback where nothing may be stored.
+What goes with it then: such a context shares nothing with others, and so is a device by itself.
 
 Keeps the order of keys that IndexedDB keeps: numbers, then strings, then lists (W3C Indexed
 Database API 3.0, "compare two keys").
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,6 +137,25 @@ class MemoryStore:
             upper = _sortable(query.upper)
             found = [pair for pair in found if pair[0] <= upper]
         return found
+
+
+class SoleLeadership:
+    """Leadership of a device that has one context only."""
+
+    async def hold(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """See the port."""
+        await lead()
+
+
+class SoleChannel:
+    """The channel of a device that has one context only: there is nobody to tell."""
+
+    def publish(self, message: Mapping[str, Any]) -> None:
+        """See the port."""
+
+    def subscribe(self, receive: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
+        """See the port."""
+        return lambda: None
 
 
 def _definitions(upgrades: Sequence[Upgrade]) -> dict[str, StoreDefinition]:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Value = dict[str, Any]
 Key = str | int | list[Any]
@@ -200,3 +200,48 @@ class Listener:
 
 OpenStream = Callable[[Listener], Callable[[], None]]
 """Opens the server's event stream for a listener; returns what closes it."""
+
+
+@dataclass(frozen=True)
+class StorageState:
+    """Bytes in use and allowed, and whether they may not be cleared; `None` where nobody says."""
+
+    used: int | None = None
+    quota: int | None = None
+    persistent: bool | None = None
+
+
+InstallState = Literal["offered", "by_hand", "installed", "unavailable"]
+"""Whether the app can be put among the device's own: by a tap, or only by the browser's menu."""
+
+UpdateState = Literal["newest", "ready", "not_kept"]
+"""Whether a newer version waits; `not_kept`: there is none to wait, each start loads the newest."""
+
+
+class Device(Protocol):
+    """What a browser offers for the device as a whole; each is a wish that it may refuse.
+
+    `persist` asks it never to clear what is stored, which may ask the person; `save_file` hands a
+    file to the person; `install` ends when they have decided. `watch_install` calls `fn` with the
+    state now and at each change.
+    """
+
+    async def storage(self) -> StorageState: ...
+
+    async def persist(self) -> bool: ...
+
+    async def save_file(self, name: str, parts: AsyncIterable[str]) -> None: ...
+
+    def watch_install(self, fn: Callable[[InstallState], None]) -> None: ...
+
+    async def install(self) -> None: ...
+
+
+class Updates(Protocol):
+    """Versions of the app: `check` looks for a newer one and raises `Unreachable` where it cannot;
+    `apply` switches to the one that waits.
+    """
+
+    async def check(self) -> UpdateState: ...
+
+    def apply(self) -> None: ...

@@ -25,11 +25,6 @@ const WORDS = {
     `It runs Python inside the page, and this browser or the site's security settings do not allow that (WebAssembly). ${KEPT}`,
     "Turn off lockdown or strict security for this site, or use another browser. Then reload the page.",
   ],
-  storage: [
-    "This browser does not let Driftline store anything on this device",
-    "This is a private window, or data of this site is blocked. What you write could not be kept, so Driftline did not start.",
-    "Open it in a normal window, or allow site data for this address. Then reload the page.",
-  ],
 };
 
 const isReady = () => root.dataset.ready === "true"; // not Python: it may not be there to ask
@@ -55,16 +50,11 @@ function show(kind, detail = "") {
   if (kind !== "slow") settle();
 }
 
-// Not Python: PyScript cannot start without these two, so Python could never report that they are missing.
+// Not Python: PyScript cannot start without it, so Python could never report that it is missing.
 function checkBrowser() {
-  const check = (kind, attempt) => attempt().catch((error) => show(kind, summary(error.target?.error ?? error)));
-  check("wasm", async () => WebAssembly.compile(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])));
-  check("storage", async () => {
-    const request = indexedDB.open("driftline-check");
-    await new Promise((resolve, reject) => ((request.onsuccess = resolve), (request.onerror = reject)));
-    request.result.close();
-    indexedDB.deleteDatabase("driftline-check");
-  });
+  const smallest = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const compile = async () => WebAssembly.compile(smallest);
+  compile().catch((error) => show("wasm", summary(error)));
 }
 
 // Not Python: these are scripts that do not arrive, and exceptions outside of Python.

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.core.collections import registry
 from app.core.schema import UPGRADES
-from app.errors import StorageError, Unreachable
+from app.errors import StorageClosed, StorageError, Unreachable
 from app.memory import MemoryStore
 from app.ports import Batch, Decide, HttpResponse, Query
 from app.sync.client import Client, World
@@ -75,14 +75,28 @@ class FakeClock:
 
 
 class FaultyStore(MemoryStore):
-    """A memory store that fails when told: before a transaction, or after it was committed."""
+    """A memory store that fails when told: before a transaction, or after it was committed.
+
+    Once erased, it refuses everything.
+    """
 
     def __init__(self) -> None:
         super().__init__(UPGRADES)
         self.fail_when: Callable[[Batch], bool] = lambda _batch: False
+        self.erased = False
+
+    async def erase(self) -> None:
+        self.erased = True
+
+    async def read(self, *queries: Query) -> list[Any]:
+        if self.erased:
+            raise StorageClosed("Everything was deleted.")
+        return await super().read(*queries)
 
     async def transact(self, queries: Sequence[Query], decide: Decide) -> Any:
         def checked(*results: Any) -> Batch:
+            if self.erased:
+                raise StorageClosed("Everything was deleted.")
             batch = decide(*results)
             if self.fail_when(batch):
                 raise StorageError("The disk said no.")
@@ -234,6 +248,7 @@ class Device:
             leadership=LockedLeadership(self._lock),
             channel=HubChannel(self._hub),
             online=lambda: self.online,
+            erase=self.store.erase,
         )
         rest = RestTransport(self.network, self.clock, registry, API) if self.rest else None
         client = Client(world, API, transport=rest)

@@ -114,7 +114,8 @@ def test_style_sheets_and_boot_shim_load_nothing_by_themselves() -> None:
         css = (ROOT / "assets" / name).read_text(encoding="utf-8")
         assert "@import" not in css, name
         assert "url(" not in css, name
-    assert "://" not in (ROOT / "assets/boot.js").read_text(encoding="utf-8")
+    for name in ("boot.js", "early.js"):
+        assert "://" not in (ROOT / "assets" / name).read_text(encoding="utf-8"), name
 
 
 def test_no_code_or_style_is_inline(page: Page) -> None:
@@ -163,7 +164,17 @@ def test_what_changes_is_announced(page: Page) -> None:
 
 @pytest.mark.parametrize(
     "testid",
-    ["offline-banner", "pending-badge", "conflict-badge", "failed-badge", "update", "boot-error"],
+    [
+        "offline-banner",
+        "unsaved",
+        "pending-badge",
+        "conflict-badge",
+        "failed-badge",
+        "update",
+        "boot-error",
+        "erased",
+        "install",
+    ],
 )
 def test_what_is_not_the_case_yet_is_hidden(page: Page, testid: str) -> None:
     assert "hidden" in page.having("data-testid", testid)[0]
@@ -172,6 +183,7 @@ def test_what_is_not_the_case_yet_is_hidden(page: Page, testid: str) -> None:
 def test_page_takes_no_input_before_python_does(page: Page) -> None:
     assert "disabled" in page.having("data-part", "fields")[0]
     assert "disabled" in page.having("data-testid", "sync-now")[0]
+    assert "disabled" in page.having("data-part", "cards")[0]
     assert "data-ready" not in page.elements[0][1]
 
 
@@ -213,3 +225,11 @@ def test_python_starts_from_the_bundle(source: str) -> None:
 
 def test_boot_shim_stays_small() -> None:
     assert len((ROOT / "assets/boot.js").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_what_runs_before_the_first_paint_stays_small_and_comes_before_all_modules(
+    page: Page,
+) -> None:
+    assert len((ROOT / "assets/early.js").read_text(encoding="utf-8").splitlines()) <= 60
+    scripts = [attributes for tag, attributes in page.elements if tag == "script"]
+    assert scripts[0] == {"src": "./assets/early.js"}

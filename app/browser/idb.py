@@ -14,7 +14,7 @@ from js import driftlineIdb
 from pyodide.ffi import JsException, create_proxy, to_js
 
 from app.core.schema import UPGRADES
-from app.errors import StorageClosed, StorageError, StorageFull
+from app.errors import StorageClosed, StorageError, StorageFull, StorageNewer
 from app.ports import Count, Decide, Delete, Get, IndexDefinition, Query, Upgrade
 
 _log = logging.getLogger(__name__)
@@ -32,12 +32,23 @@ class IndexedDBStore:
         self._upgrades = upgrades
         self._stores = to_js([store.name for step in upgrades for store in step.stores])
         self._database: Any = None
+        self._deleted = False
         self._lost = create_proxy(self._forget)
 
     async def open(self) -> None:
         """Open the database, upgrading it if needed; raises `StorageError`."""
+        if self._deleted:
+            raise StorageClosed("Everything on this device was deleted. Reload the page.")
         try:
             self._database = await driftlineIdb.open(self._name, _steps(self._upgrades), self._lost)
+        except JsException as error:
+            raise _translated(error) from None
+
+    async def delete(self) -> None:
+        """Delete the database; whatever is asked of this store from now on is refused."""
+        self._deleted = True
+        try:
+            await driftlineIdb.remove(self._name)
         except JsException as error:
             raise _translated(error) from None
 
@@ -130,8 +141,12 @@ def _write(write: Any) -> list[Any]:
 def _translated(error: JsException) -> StorageError:
     if error.name == "QuotaExceededError":
         return StorageFull("This device has no room left for Driftline. Nothing was half-saved.")
-    if error.name in (*LOST, "VersionError"):
+    if error.name == "VersionError":
+        return StorageNewer(
+            "A newer version of Driftline has been at work on this device. Reload the page."
+        )
+    if error.name in LOST:
         return StorageClosed(
-            "The storage on this device was closed or upgraded in another tab. Reload the page."
+            "The storage on this device was closed by the browser. Reload the page."
         )
     return StorageError(f"The storage on this device refused: {error.message}")

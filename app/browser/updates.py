@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from js import driftline, location, navigator
+from pyodide.ffi import JsException
 
 from app.browser.ffi import js_object, listen
+from app.errors import Unreachable
+from app.ports import UpdateState
 
 
 class Updates:
@@ -31,6 +35,18 @@ class Updates:
         elif registration.installing:
             self._follow(registration.installing)
 
+    async def check(self) -> UpdateState:
+        """See the port."""
+        if not self._registration:
+            return "not_kept"
+        try:
+            await self._registration.update()
+        except JsException:
+            raise Unreachable("There is no answer just now. Try again when connected.") from None
+        if self._registration.installing:
+            await _settled(self._registration.installing)
+        return "ready" if self._registration.waiting else "newest"
+
     def apply(self) -> None:
         """Let the waiting version take over; the page reloads when it has."""
         if self._registration and self._registration.waiting:
@@ -48,3 +64,12 @@ class Updates:
     def _changed(self, _event: Any) -> None:
         if self._applying:
             location.reload()
+
+
+async def _settled(worker: Any) -> None:
+    """Return when a version has been fetched whole, or given up."""
+    settled = asyncio.Event()
+    end = listen(worker, "statechange", lambda _event: settled.set())
+    if worker.state == "installing":
+        await settled.wait()
+    end()

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from app.core.actions import Policy, Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
-from app.core.identity import Identity, identify
-from app.core.ids import uuid7
+from app.core.identity import Identity
 from app.core.metadata import RESTORED
 from app.core.quarantine import find_lost, quarantine_lost
 from app.errors import StorageError
@@ -25,7 +24,10 @@ from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.drafts import Drafts
 from app.sync.engine import Engine
+from app.sync.erasure import Erasure
+from app.sync.export import exported
 from app.sync.handlers import Handler, Handlers
+from app.sync.identity import own_identity
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
@@ -47,9 +49,17 @@ H = TypeVar("H", bound=Handler)
 _log = logging.getLogger(__name__)
 
 
+async def _nothing() -> None:
+    """Delete nothing: what is in memory goes with the page."""
+
+
 @dataclass(frozen=True)
 class World:
-    """What the client needs from outside; `online` is the network's hint, never the truth."""
+    """What the client needs from outside; `online` is the network's hint, never the truth.
+
+    `durable` is false where the store ends with the page. `erase` deletes all that is kept on the
+    device, after which the store refuses everything.
+    """
 
     store: Store
     http: Http
@@ -59,6 +69,8 @@ class World:
     channel: Channel
     online: Callable[[], bool] = lambda: True
     prepare_handlers: Callable[[], None] = lambda: None
+    durable: bool = True
+    erase: Callable[[], Awaitable[None]] = _nothing
 
 
 class Client:
@@ -85,6 +97,7 @@ class Client:
         self.status = StatusStore(world.store, self.connection, world.clock)
         self.preferences = Preferences(world.store, channel)
         self.drafts = Drafts(world.store, world.clock)
+        self._erasure = Erasure(world.erase, channel)
         self._peers = Peers(channel, self.connection, self.status, world.clock)
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
@@ -168,7 +181,11 @@ class Client:
             after = await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
-        """Take part in synchronising until cancelled: lead when it is this context's turn."""
+        """Take part in synchronising until cancelled: lead when it is this context's turn.
+
+        `erase` cancels it, in each context.
+        """
+        self._erasure.working = asyncio.current_task()
         identity = await self._identified()
 
         async def lead() -> None:
@@ -194,6 +211,29 @@ class Client:
     def poke(self, cursor: str | None) -> None:
         """The server says that there is something new up to `cursor`."""
         self._peers.poke(cursor)
+
+    async def export(self, **facts: Any) -> AsyncIterator[str]:
+        """Give the pieces of a file with everything on this device; `facts` go in at its top."""
+        known = {"exported_at": self._world.clock.now(), "client_id": await self.client_id()}
+        async for piece in exported(self._world.store, {**facts, **known}):
+            yield piece
+
+    async def erase(self) -> None:
+        """Delete everything on this device and end synchronising, in each tab, for good.
+
+        Raises `StorageError` where the browser refuses.
+        """
+        await self._erasure.erase()
+
+    @property
+    def erased(self) -> Readable[bool]:
+        """Whether everything was deleted, here or in another tab; this client is then done."""
+        return self._erasure.erased
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is written outlives the page."""
+        return self._world.durable
 
     @property
     def leading(self) -> Readable[bool]:
@@ -229,10 +269,15 @@ class Client:
                 await self._world.clock.sleep(delay)
         return self._identity
 
-    async def _identify(self) -> None:
+    async def client_id(self) -> str:
+        """Return the id by which the server knows this device; raises `StorageError`."""
+        return (await self._identify()).client_id
+
+    async def _identify(self) -> Identity:
         """Find out who this device is, before anything is enqueued here."""
-        decision = identify(uuid7(self._world.clock.now(), self._world.random.getrandbits(74)))
-        self._identity = await self._world.store.transact(decision.queries, decision.decide)
+        world = self._world
+        self._identity = await own_identity(world.store, world.clock, world.random)
+        return self._identity
 
     def _recount(self, _change: Change) -> None:
         """Count once for any number of changes that arrive while a count is under way."""

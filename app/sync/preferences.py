@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,7 @@ from app.protocol import MAX_NAME, check_json
 from app.sync.stores import Writable
 
 KEY = "preferences"
+Theme = Literal["system", "light", "dark"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,12 +23,14 @@ _log = logging.getLogger(__name__)
 class Values(BaseModel):
     """The preferences; what an older or newer version of the app kept besides is left alone.
 
-    `name` is how a person signs what they write; it says who it was, and proves nothing.
+    `name` is how a person signs what they write; it says who it was, and proves nothing. `theme`
+    is the look that they chose.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     name: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_json)] = ""
+    theme: Theme = "system"
 
 
 class Preferences(Writable[Values]):

@@ -1,24 +1,39 @@
-"""The settings' view."""
+"""The settings' view: a card for each concern, each a widget of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from app.sync.client import Client
+from app.ui.dom import by_test_id, part
+from app.ui.page import spawn
+from app.ui.settings_app import AppCard, Around
+from app.ui.settings_choices import NameCard, ThemeCard
+from app.ui.settings_erase import EraseCard
+from app.ui.settings_storage import StorageCard
 
 
 class SettingsPage:
-    """The settings' view."""
+    """Shows what can be set, and what a person can ask of this device."""
 
-    def __init__(self, client: Client, notify: Callable[[str], None]) -> None:
-        self._client = client
-        self._notify = notify
+    def __init__(self, client: Client, around: Around, notify: Callable[[str], None]) -> None:
+        self._view = by_test_id("settings")
+        self._storage = StorageCard(self._view, client, around.device)
+        self._cards = (
+            NameCard(self._view, client),
+            ThemeCard(client, notify),
+            AppCard(client, around),
+            EraseCard(client, around.device),
+        )
 
     async def start(self) -> None:
         """See `Page`."""
+        await self._storage.refresh()
+        part(self._view, "cards").disabled = False
 
-    def enter(self, item: str | None) -> None:
+    def enter(self, _item: str | None) -> None:
         """See `Page`."""
+        spawn(self._storage.refresh())
 
     def leave(self) -> None:
         """See `Page`."""
