@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from app.core.actions import Policy, Registry
-from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.identity import Identity
 from app.core.metadata import RESTORED
 from app.core.quarantine import find_lost, quarantine_lost
 from app.errors import StorageError
-from app.ports import Batch, Channel, Clock, Delete, Http, Leadership, Random, Store
-from app.sync.changes import Change, Changes
+from app.ports import Batch, Delete
+from app.sync.changes import Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.drafts import Drafts
@@ -27,7 +24,7 @@ from app.sync.engine import Engine
 from app.sync.erasure import Erasure
 from app.sync.export import exported
 from app.sync.handlers import Handler, Handlers
-from app.sync.identity import own_identity
+from app.sync.identity import identity_at_last, own_identity
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
@@ -38,6 +35,7 @@ from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Readable
 from app.sync.transport import BatchTransport, Transport
+from app.sync.world import World
 
 if TYPE_CHECKING:
     from app.sync.conflicts import Conflicts
@@ -46,31 +44,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
 
-_log = logging.getLogger(__name__)
-
-
-async def _nothing() -> None:
-    """Delete nothing: what is in memory goes with the page."""
-
-
-@dataclass(frozen=True)
-class World:
-    """What the client needs from outside; `online` is the network's hint, never the truth.
-
-    `durable` is false where the store ends with the page. `erase` deletes all that is kept on the
-    device, after which the store refuses everything.
-    """
-
-    store: Store
-    http: Http
-    clock: Clock
-    random: Random
-    leadership: Leadership
-    channel: Channel
-    online: Callable[[], bool] = lambda: True
-    prepare_handlers: Callable[[], None] = lambda: None
-    durable: bool = True
-    erase: Callable[[], Awaitable[None]] = _nothing
+__all__ = ["Client", "World"]
 
 
 class Client:
@@ -115,9 +89,7 @@ class Client:
             self._peers.wake,
         )
         self._identity: Identity | None = None
-        self._recounting: asyncio.Task[None] | None = None
-        self._recount_again = False
-        self._changes.subscribe(self._recount)
+        self.status.follow(self._changes)
 
     def collection(
         self, name: str, model: type[M], conflicts: Policy | None = None
@@ -166,7 +138,7 @@ class Client:
     async def start(self) -> None:
         """Read what the status and the preferences show; call it before `run`."""
         with contextlib.suppress(StorageError):  # `run` tries again
-            await self._identify()
+            await self.client_id()
         await self._quarantine_lost()
         await self.preferences.load()
         await self.status.recount()
@@ -186,7 +158,7 @@ class Client:
         `erase` cancels it, in each context.
         """
         self._erasure.working = asyncio.current_task()
-        identity = await self._identified()
+        identity = self._identity or await identity_at_last(self._world)
 
         async def lead() -> None:
             if self._peers.followed:  # the one before may have died before it told what it did
@@ -256,39 +228,8 @@ class Client:
             identity=identity,
         )
 
-    async def _identified(self) -> Identity:
-        """A storage that fails at the start must not end synchronising for good."""
-        failures = 0
-        while self._identity is None:
-            try:
-                await self._identify()
-            except StorageError as error:
-                _log.warning("This device's storage failed at the start: %s", error)
-                failures += 1
-                delay = Backoff().delay(failures, self._world.random.random())
-                await self._world.clock.sleep(delay)
-        return self._identity
-
     async def client_id(self) -> str:
         """Return the id by which the server knows this device; raises `StorageError`."""
-        return (await self._identify()).client_id
-
-    async def _identify(self) -> Identity:
-        """Find out who this device is, before anything is enqueued here."""
         world = self._world
         self._identity = await own_identity(world.store, world.clock, world.random)
-        return self._identity
-
-    def _recount(self, _change: Change) -> None:
-        """Count once for any number of changes that arrive while a count is under way."""
-        self._recount_again = True
-        if self._recounting is None:
-            self._recounting = asyncio.ensure_future(self._keep_counting())
-
-    async def _keep_counting(self) -> None:
-        try:
-            while self._recount_again:
-                self._recount_again = False
-                await self.status.recount()
-        finally:
-            self._recounting = None
+        return self._identity.client_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from app.core.invalid import NOTED
 from app.core.metadata import CURSOR, RESTORED
 from app.core.settle import Settled
 from app.ports import Clock, Store
+from app.sync.changes import Change, Changes
 from app.sync.connection import Connection, ConnectionState
 from app.sync.stores import Writable
 
@@ -81,7 +83,26 @@ class StatusStore(Writable[Status]):
         super().__init__(Status())
         self._store = store
         self._clock = clock
+        self._recounting: asyncio.Task[None] | None = None
+        self._recount_again = False
         connection.subscribe(lambda state: self.change(connection=state))
+
+    def follow(self, changes: Changes) -> None:
+        """Count anew with each change; once for any number that come while one is under way."""
+        changes.subscribe(self._changed)
+
+    def _changed(self, _change: Change) -> None:
+        self._recount_again = True
+        if self._recounting is None:
+            self._recounting = asyncio.ensure_future(self._keep_counting())
+
+    async def _keep_counting(self) -> None:
+        try:
+            while self._recount_again:
+                self._recount_again = False
+                await self.recount()
+        finally:
+            self._recounting = None
 
     def change(self, **changes: Any) -> None:
         """Set the named parts of the status."""

@@ -123,13 +123,13 @@ def put_off_for_years(patch: Patch) -> None:
 def old_name_on_an_empty_device(patch: Patch) -> None:
     """A device whose storage was wiped counts anew under the name that it had."""
 
-    async def same(self: Any) -> Identity:
+    async def same(self: Any) -> str:
         name = f"device-{id(self._world.random)}"
         known = Batch([Put(METADATA, {"key": "client_id", "value": name})], Identity(name))
         self._identity = await self._world.store.transact([], lambda: known)
-        return Identity(name)
+        return name
 
-    patch.setattr(Client, "_identify", same)
+    patch.setattr(Client, "client_id", same)
 
 
 def lost_messages_go_unnoticed(patch: Patch) -> None:
