@@ -18,7 +18,7 @@ DELETED = "Deleted"
 
 
 class ConflictCard:
-    """Shows a conflict; `choose` gets the choice, the merged note with `merge`, and what was seen."""
+    """Shows a conflict; `choose` gets the choice, with `merge` the note, and what was seen."""
 
     def __init__(self, choose: Choose) -> None:
         self._card = by_test_id("conflict")

@@ -12,12 +12,6 @@ EXCERPT = 140
 """Characters of a note's body that the list shows."""
 UNTITLED = "Untitled note"
 STATES = {"synced": "Synced", "conflict": "Conflict", "failed": "Not sent"}
-ICONS = {
-    "synced": "check",
-    "pending": "clock",
-    "conflict": "triangle-alert",
-    "failed": "circle-alert",
-}
 FIELDS = {"title": "Title", "body": "Body"}
 
 
