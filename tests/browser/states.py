@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tests.browser.notes import Notes
 from tests.browser.page import App
 
