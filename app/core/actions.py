@@ -9,18 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from app.core.backoff import DEFAULT_RETRY, RetryPolicy
-from app.errors import NotFound, Rejected
+from app.errors import InvalidInput, NotFound, Rejected
 from app.protocol import Action
+
+if TYPE_CHECKING:
+    from app.core.conflict import Conflict
 
 Data = dict[str, Any]
 ActionFunction = Callable[[Data | None, Action], Data | None]
 Upcaster = Callable[[Data], Data]
 Coalescer = Callable[[Action, Action], Action | None]
+PolicyName = Literal["manual", "merge", "mine", "theirs"]
+PolicyFunction = Callable[["Conflict"], Data | None | EllipsisType]
+Policy = PolicyName | PolicyFunction
+"""What becomes of a conflict: a person decides (`manual`); the changes of both are merged by field,
+and a person decides where they overlap (`merge`); `mine` or `theirs` is taken; or a function
+returns the item's data, `None` to delete it, or `...` to leave it to a person."""
 _F = TypeVar("_F", bound=ActionFunction)
 _U = TypeVar("_U", bound=Upcaster)
 _C = TypeVar("_C", bound=Coalescer)
@@ -45,6 +55,7 @@ class Registry:
     def __init__(self) -> None:
         self._types: dict[str, ActionType] = {}
         self._models: dict[str, type[BaseModel]] = {}
+        self._policies: dict[str, Policy] = {}
         self._upcasters: dict[tuple[str, int], tuple[int, Upcaster]] = {}
         self._coalescers: dict[tuple[str, str], Coalescer] = {}
 
@@ -111,9 +122,22 @@ class Registry:
             action = action.model_copy(update={"version": new, "data": data})
         return action
 
-    def declare(self, collection: str, model: type[BaseModel]) -> None:
-        """Say that items of `collection` are instances of `model`."""
+    def declare(
+        self, collection: str, model: type[BaseModel], conflicts: Policy | None = None
+    ) -> None:
+        """Say that items of `collection` are instances of `model`, and what conflicts become.
+
+        Without `conflicts` it stays as it was declared before: `manual`, if never.
+        """
+        if not (conflicts is None or callable(conflicts) or conflicts in get_args(PolicyName)):
+            raise InvalidInput(f"There is no conflict policy called “{conflicts}”.")
         self._models[collection] = model
+        if conflicts is not None:
+            self._policies[collection] = conflicts
+
+    def policy(self, collection: str) -> Policy:
+        """Return what becomes of a collection's conflicts."""
+        return self._policies.get(collection, "manual")
 
     def model(self, collection: str) -> type[BaseModel] | None:
         """Return the model of a collection, or `None` where none was declared."""
@@ -129,6 +153,23 @@ class Registry:
         except ValidationError as error:
             return fields_of(error)
         return {}
+
+    def unknown(self, collection: str, data: Data | None) -> Data:
+        """Return the fields of an item that its model does not know: a newer version may."""
+        model = self._models.get(collection)
+        if data is None or model is None:
+            return {}
+        return {name: held for name, held in data.items() if name not in model.model_fields}
+
+    def whole(self, collection: str, data: Data | None) -> Data | None:
+        """Return an item's data with the defaults of its model, and with what that does not know.
+
+        What does not fit the model is returned as it is.
+        """
+        model = self._models.get(collection)
+        if data is None or model is None or self.problems(collection, data):
+            return data
+        return {**data, **model.model_validate(data).model_dump(mode="json")}
 
     def collections(self) -> tuple[str, ...]:
         """Return the names of the declared collections."""

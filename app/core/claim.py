@@ -55,7 +55,7 @@ def claim(now: int, limit: int, is_local: Callable[[Entry], bool] = lambda _: Fa
         settled = oldest[0]["seq"] - 1 if oldest else value_of(seq, 0)
         result = Claim(tuple(entries), tuple(local), value_of(cursor), settled)
         leased = now + LEASE
-        sent = [e.put(state="in_flight", next_attempt_at=leased, sent=True) for e in entries]
+        sent = [e.claimed_until(leased).put() for e in entries]
         sooner = [entry.put(next_attempt_at=latest) for entry in read_entries([*put_off, *blocked])]
         return Batch([*sent, *sooner], result)
 
@@ -70,8 +70,7 @@ def claim_local(entry: Entry, now: int) -> Decision:
         first = next(iter(read_entries(found)), None)
         if first is None or first.id != entry.id or first.state != "pending":
             return Batch(result=False)
-        claimed = first.put(state="in_flight", next_attempt_at=now + LEASE, sent=True)
-        return Batch([claimed], True)
+        return Batch([first.claimed_until(now + LEASE).put()], True)
 
     return Decision([by_item(entry.collection, entry.item_id)], decide)
 

@@ -5,9 +5,9 @@ A module of your own that declares a collection or action types is named here, o
 
 from __future__ import annotations
 
-from app.core import crud, messages, notes
+from app.core import crud, messages, notes, resolutions
 from app.core.actions import registry
 
-MODULES = (crud, messages, notes)
+MODULES = (crud, messages, notes, resolutions)
 
 __all__ = ["MODULES", "registry"]

@@ -1,4 +1,4 @@
-"""The action types that every collection has: create, update and delete an item."""
+"""The action types that every collection has: create, update, put and delete an item."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def update(current: Data | None, action: Action) -> Data | None:
     return {**current, **(action.data or {})}
 
 
+@registry.action("put", checks_version=True)
+def put(current: Data | None, action: Action) -> Data | None:
+    """Make an item what it is to be, whole, whether it is there or was deleted."""
+    return dict(action.data or {})
+
+
 @registry.action("delete", checks_version=True)
 def delete(current: Data | None, action: Action) -> Data | None:
     """Delete an item; deleting one that is gone already succeeds."""
@@ -31,12 +37,14 @@ def delete(current: Data | None, action: Action) -> Data | None:
 
 @registry.coalesces("create", "update")
 @registry.coalesces("update", "update")
+@registry.coalesces("put", "update")
 def change_what_was_made(earlier: Action, later: Action) -> Action:
     """Put the later fields over the earlier ones."""
     return earlier.model_copy(update={"data": {**(earlier.data or {}), **(later.data or {})}})
 
 
 @registry.coalesces("update", "delete")
+@registry.coalesces("put", "delete")
 def delete_instead(earlier: Action, later: Action) -> Action:
     """Delete what would only be changed first."""
     return earlier.model_copy(update={"type": later.type, "data": later.data})

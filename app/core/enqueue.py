@@ -27,7 +27,8 @@ ItemKey = tuple[str, str]
 class Draft:
     """An action before it has its place in the outbox; `created_at` in milliseconds.
 
-    `depends_on` holds ids of actions; one that is not in the outbox any more needs nothing.
+    `depends_on` holds ids of actions; one that is not in the outbox any more needs nothing. One
+    that is `undoable` can be taken back while it was not sent (app/core/undo.py).
     """
 
     id: str
@@ -37,6 +38,7 @@ class Draft:
     data: Data | None
     created_at: int
     depends_on: tuple[str, ...] = ()
+    undoable: bool = False
 
     @property
     def item(self) -> ItemKey:
@@ -120,10 +122,10 @@ class _Tail:
         row, waiting = self.rows[draft.item], self.waiting[draft.item]
         needs = {self.places[name] for name in draft.depends_on if name in self.places}
         action = _action(draft, self.seq + 1, row, self.registry, tuple(sorted(needs)))
+        shown = project(*draft.item, row, waiting, self.registry).data
         if self.registry.knows(draft.type):
-            shown = project(*draft.item, row, waiting, self.registry)
-            self.registry.apply(shown.data, action)
-        joined = self._join(waiting, action)
+            self.registry.apply(shown, action)
+        joined = self._join(waiting, action, draft.undoable)
         if joined is not None:
             return joined
         self.seq += 1
@@ -134,6 +136,8 @@ class _Tail:
             collection=draft.collection,
             item_id=draft.item_id,
             base=row.data if row else None,
+            before=shown if waiting else None,
+            replaced=() if draft.undoable else None,
             depends_on=action.depends_on,
             depended_on=draft.id in self.named,
             action=action.model_dump_json(),
@@ -144,12 +148,15 @@ class _Tail:
         waiting.append(entry)
         return entry.id
 
-    def _join(self, waiting: list[Entry], action: Action) -> str | None:
-        """Make one action of the last one and this one, if that may be; returns its id."""
+    def _join(self, waiting: list[Entry], action: Action, undoable: bool) -> str | None:
+        """Make one action of the last one and this one, if that may be; returns its id.
+
+        What can be taken back stays as it is, so that this takes back no more than it.
+        """
         last = waiting[-1] if waiting else None
         if last is None or last.state != "pending" or last.sent or last.depended_on:
             return None
-        if action.depends_on or action.id in self.named:
+        if action.depends_on or action.id in self.named or last.replaced is not None:
             return None
         earlier = last.readable()
         coalescer = self.registry.coalescer(earlier, action) if earlier else None
@@ -164,7 +171,9 @@ class _Tail:
         text = merged.model_dump_json()
         if len(text.encode()) > MAX_ACTION_BYTES:
             return None
-        waiting[-1] = last.model_copy(update={"type": merged.type, "action": text})
+        kept = (last.model_dump(mode="json"),) if undoable else None
+        changes = {"type": merged.type, "action": text, "replaced": kept}
+        waiting[-1] = last.model_copy(update=changes)
         self.writes[last.seq] = waiting[-1].put()
         return last.id
 

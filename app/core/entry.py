@@ -43,7 +43,12 @@ class Entry(Wire):
 
     `depends_on` holds, by `seq`, the entries of the outbox that the action depends on, `waits_for`
     all that it stands behind (app/core/order.py). `depended_on` says that another action depends on
-    it. `earlier_ids` are those under which it went before it was sent anew.
+    it. `earlier_ids` are those under which it went before it was sent anew, and those of the
+    actions that it took in.
+
+    `before` is what the item was shown as when the action was made, where that is not `base`.
+    `replaced` holds what comes back when the action is taken back; it is `None` where that cannot
+    be. `automatic` counts how often a conflict policy has sent it anew.
     """
 
     seq: Seq
@@ -65,6 +70,9 @@ class Entry(Wire):
     waits_for: tuple[int, ...] = ()
     depended_on: bool = False
     earlier_ids: tuple[str, ...] = ()
+    before: dict[str, Any] | None = None
+    replaced: tuple[dict[str, Any], ...] | None = None
+    automatic: int = 0
     action: str
     damaged: dict[str, Any] | None = None
 
@@ -96,6 +104,11 @@ class Entry(Wire):
             return "conflict"
         return "failed" if self.state == "failed" else None
 
+    def claimed_until(self, expiry: int) -> Entry:
+        """Return this entry in flight: from now on it cannot be taken back."""
+        claimed = {"state": "in_flight", "next_attempt_at": expiry, "sent": True, "replaced": None}
+        return self.model_copy(update=claimed)
+
     def released(self, *, in_doubt: bool) -> Entry:
         """Return this entry, in flight until now, as pending again."""
         doubt = self.in_doubt or in_doubt
@@ -118,7 +131,7 @@ class Entry(Wire):
     def based_on(self, version: int, data: dict[str, Any] | None) -> Entry:
         """Return this entry, made to change an item of this version and data."""
         entry = self.rewritten(base_version=version)
-        return entry.model_copy(update={"base": data})
+        return entry.model_copy(update={"base": data, "before": None})
 
     def put(self, **changes: Any) -> Put:
         """Return the write that stores this entry with `changes`."""

@@ -17,16 +17,14 @@ An edit of what was never sent changes no state. Discarding is possible in every
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.entry import (
-    Entry,
-    by_item,
-    read_entries,
-)
+from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.order import freed, orphaned, replaced, restated, rewrites, waiting_for
+from app.core.resolutions import records
 from app.core.schema import METADATA, OUTBOX
 from app.errors import InvalidInput, NotFound
 from app.ports import Batch, Delete, Get, Scan
@@ -34,6 +32,7 @@ from app.protocol import Problem
 
 SEQ = Get(METADATA, "seq")
 CURSOR = Get(METADATA, "cursor")
+GONE = "This change is not waiting any more: it was sent or discarded elsewhere."
 
 
 def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
@@ -49,16 +48,29 @@ class TakenOut:
     others: tuple[Entry, ...]
 
 
+@dataclass(frozen=True)
+class Altered:
+    """What a decision did: the entry it is about, the items to show anew, how actions ended."""
+
+    entry: Entry
+    items: frozenset[tuple[str, str]]
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+
 def remove(entry: Entry) -> Decision:
     """Discard an entry for good; returns a `TakenOut`.
 
-    Those behind it in its item are freed. Those that depend on it become `failed`, and are kept.
+    Those behind it in its item are freed. Those that depend on it become `failed`, and are kept;
+    but the record of a resolution goes with it.
     """
 
     def decide(found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> Batch:
         current, entries = among(entry.id, found)
         waiters = read_entries(waiting)
-        return _taken_out(current, entries, waiters, orphaned(waiters, current.seq))
+        told = records(waiters, current.seq)
+        others = [other for other in waiters if other not in told]
+        taken = _taken_out(current, entries, others, orphaned(others, current.seq))
+        return replace(taken, writes=[*taken.writes, *(Delete(OUTBOX, e.seq) for e in told)])
 
     return Decision([by_item(*entry.item), waiting_for([entry])], decide)
 
@@ -162,10 +174,12 @@ def clear_page(limit: int = 500) -> Decision:
     return Decision([Scan(OUTBOX, limit=limit, reverse=True)], decide)
 
 
-def among(action_id: str, found: list[dict[str, Any]]) -> tuple[Entry, list[Entry]]:
-    """Return an action's entry and all of its item's; raises `NotFound` once it is gone."""
+def among(
+    action_id: str, found: list[dict[str, Any]], gone: str = GONE
+) -> tuple[Entry, list[Entry]]:
+    """Return an action's entry and all of its item's; raises `NotFound` once it is `gone`."""
     entries = read_entries(found)
     for entry in entries:
         if entry.id == action_id:
             return entry, entries
-    raise NotFound("This change is not waiting any more: it was sent or discarded elsewhere.")
+    raise NotFound(gone)

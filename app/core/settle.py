@@ -11,6 +11,7 @@ from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.invalid import NOTED, Check, fits_always, note
 from app.core.order import freed, restated, rewrites, waiting_for
 from app.core.outbox import CURSOR, value_of
+from app.core.policy import Resolve, leave
 from app.core.rebase import rebased
 from app.core.reset import EPOCH, RESET, Reset, read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
@@ -27,7 +28,8 @@ RETRY_AFTER = 1.0
 class Settled:
     """What one answer changed: counts of verdicts, items to show anew, and how actions ended.
 
-    `freed` counts the actions whose turn came because what they depend on was applied.
+    `freed` counts the actions whose turn came because what they depend on was applied, or a policy
+    resolved their conflict.
     `sweeps` says that rows are to be swept out after a pull that started over; `restored`, that the
     server's database is not the one that this device knew.
     """
@@ -62,13 +64,14 @@ def settle(
     on_base: frozenset[str] = frozenset(),
     check: Check = fits_always,
     untouched: frozenset[str] = frozenset(),
+    resolve: Resolve = leave,
 ) -> Decision:
     """Carry an answer into the store; returns a `Settled`.
 
     A verdict for an entry that is gone, or was changed since, is ignored. A row is written only if
     it is newer than the one that is there. Rows of the pull, and its cursor, count only if the
-    cursor is the one asked from. `now` is in ms; `on_base`: `rebase.py`, `check`: `invalid.py`;
-    `untouched`: ids that were not run for certain.
+    cursor is the one asked from. `now` is in ms; `on_base`: `rebase.py`, `check`: `invalid.py`,
+    `resolve`: `policy.py`; `untouched`: ids that were not run for certain.
     """
     items = list(dict.fromkeys(entry.item for entry in entries))
     own = [result.row for result in response.results if result.row]
@@ -79,7 +82,7 @@ def settle(
 
     def decide(cursor: Stored, started: Stored, epoch: Stored, noted: int, *found: Any) -> Batch:
         settled = Settled(changed=set(items), restored=_another(value_of(epoch), response.epoch))
-        judge = _Judge(response, on_base, untouched, now, settled)
+        judge = _Judge(response, on_base, untouched, now, settled, resolve)
         writes = judge.settle(*map(read_entries, found[: len(items) + 1]))
         current = value_of(cursor) == asked_cursor
         reset = read_reset(started).after(response) if current else read_reset(started)
@@ -141,6 +144,7 @@ class _Judge:
     untouched: frozenset[str]
     now: int
     settled: Settled
+    resolve: Resolve
 
     def settle(self, waiting: list[Entry], *lines: list[Entry]) -> list[Put | Delete]:
         """Return the writes for all entries of the items in the answer, and for who waited."""
@@ -168,17 +172,24 @@ class _Judge:
             elif result is None:
                 left.append(self._released(entry, None))
             elif result.verdict in APPLIED:
-                self.settled.synced += 1
-                self.settled.outcomes[entry.id] = "applied"
+                self._end(entry, "applied")
             else:
-                head = _judged(entry, result, self.now)
-                self.settled.conflicts += head.state == "conflict"
-                self.settled.failed += head.state == "failed"
-                if head.outcome is not None:
-                    self.settled.outcomes[head.id] = head.outcome
-                later = entries[position + 1 :]
-                return [*left, head, *(self._released(e, results.get(e.id)) for e in later)]
+                later = [self._released(e, results.get(e.id)) for e in entries[position + 1 :]]
+                line = [_judged(entry, result, self.now), *later]
+                handled = self.resolve(line, result.row)
+                self.settled.freed += line[0].state == "conflict" and handled.outcome is None
+                self._end(entry, handled.outcome)
+                return [*left, *handled.line]
         return left
+
+    def _end(self, entry: Entry, outcome: Outcome | None) -> None:
+        """Count how an action ended, if it has, for all the ids under which it went."""
+        self.settled.synced += outcome == "applied"
+        self.settled.conflicts += outcome == "conflict"
+        self.settled.failed += outcome == "failed"
+        if outcome is not None:
+            ids = (entry.id, *entry.earlier_ids)
+            self.settled.outcomes |= dict.fromkeys(ids, outcome)
 
     def _released(self, entry: Entry, result: Result | None) -> Entry:
         """Return an entry that is still to be carried out, pending if it was in flight."""

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from app.core.actions import Registry
+from app.core.actions import Policy, Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.ids import uuid7
@@ -34,6 +34,9 @@ from app.sync.report import StatusStore, SyncReport
 from app.sync.runner import Runner
 from app.sync.stores import Readable
 from app.sync.transport import BatchTransport, Transport
+
+if TYPE_CHECKING:
+    from app.sync.conflicts import Conflicts
 
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
@@ -99,8 +102,14 @@ class Client:
         self._recount_again = False
         self._changes.subscribe(self._recount)
 
-    def collection(self, name: str, model: type[M]) -> Collection[M]:
-        """Declare a collection: items of `model`, kept under `name` on device and server."""
+    def collection(
+        self, name: str, model: type[M], conflicts: Policy | None = None
+    ) -> Collection[M]:
+        """Declare a collection: items of `model`, kept under `name` on device and server.
+
+        `conflicts` is the policy for its conflicts; without it, the one that was declared before.
+        """
+        self._registry.declare(name, model, conflicts)
         return Collection(
             name,
             model,
@@ -110,6 +119,17 @@ class Client:
             self._registry,
             self.status,
             self.sync,
+            lambda: self._conflicts(name),
+        )
+
+    def _conflicts(self, name: str) -> Conflicts:
+        # Loaded once a conflict is looked at: not each start of the page has to.
+        from app.sync.conflicts import Conflicts
+
+        world, is_local = self._world, self._runner.handles
+        signature = lambda: self.preferences.get().name  # noqa: E731
+        return Conflicts(
+            name, world.store, self.queue, self._registry, is_local, signature, world.clock
         )
 
     def handler(self, action_type: str) -> Callable[[H], H]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from app.core.actions import Registry
+from app.core.actions import Data, Registry
+from app.errors import NotFound
 from app.ports import Store
 from app.sync.changes import Changes
-from app.sync.queue import Queue
+from app.sync.deletion import Deletion
+from app.sync.queue import New, Queue, Queued
 from app.sync.reader import Reader, Shown
 from app.sync.report import StatusStore, SyncReport
 from app.sync.stores import Readable, Unsubscribe, derived
 from app.sync.window import View, Window
 
+if TYPE_CHECKING:
+    from app.sync.conflicts import Choice, Conflict, Conflicts, Resolution
+
 M = TypeVar("M", bound=BaseModel)
 
-__all__ = ["Collection", "Shown", "View"]
+__all__ = ["Collection", "Deletion", "Shown", "View"]
 
 
 class Collection(Generic[M]):
@@ -39,6 +44,7 @@ class Collection(Generic[M]):
         registry: Registry,
         status: StatusStore,
         sync: Callable[[], Awaitable[SyncReport]],
+        conflicts: Callable[[], Conflicts],
     ) -> None:
         self.name = name
         self.sync = sync
@@ -50,7 +56,11 @@ class Collection(Generic[M]):
         self.online: Readable[bool] = derived(
             status, lambda now: now.connection.status == "connected"
         )
-        registry.declare(name, model)
+        self._make_conflicts = conflicts
+
+    @cached_property
+    def _conflicts(self) -> Conflicts:
+        return self._make_conflicts()
 
     @cached_property
     def data(self) -> Readable[tuple[M, ...]]:
@@ -100,11 +110,63 @@ class Collection(Generic[M]):
         await self._queue.add(kind, data, collection=self.name, item_id=item_id)
         return item_id
 
-    async def delete(self, item_id: str) -> None:
-        """Delete an item; it goes from the view at once and from the server when it hears of it."""
-        await self._queue.add("delete", collection=self.name, item_id=item_id)
+    async def delete(self, item_id: str) -> Deletion:
+        """Delete an item; it goes from the view at once and from the server when it hears of it.
+
+        Returns what brings the item back.
+        """
+        before = (await self._reader.item(item_id)).data
+        new = New("delete", None, self.name, item_id, undoable=True)
+        (queued,) = await self._queue.add_many([new])
+        return Deletion(queued, lambda: self._bring_back(item_id, queued, before))
 
     remove = delete
+
+    async def _bring_back(self, item_id: str, deletion: str, data: Data | None) -> None:
+        try:
+            await self._conflicts.undo(item_id, deletion)
+        except NotFound:
+            if data is None or (await self._reader.item(item_id)).data is not None:
+                raise
+            await self._queue.add("put", data, collection=self.name, item_id=item_id)
+
+    async def conflict(self, item_id: str) -> Conflict | None:
+        """Return the conflict of an item as it stands now, or `None` where there is none."""
+        return await self._conflicts.get(item_id)
+
+    async def resolve(
+        self,
+        item_id: str,
+        choice: Choice,
+        value: M | None = None,
+        *,
+        seen: Conflict | None = None,
+    ) -> Queued:
+        """Resolve the conflict of an item: `mine`, `theirs`, or `merge` with the edited `value`.
+
+        Where one of the versions is a deletion, choosing that version deletes the item, and
+        choosing the other restores it. The resolution is an action: it waits in the outbox, is
+        based on the server's version, and can conflict again; `undo` takes it back while it was not
+        sent. Returns its id; that of the record of the choice where `theirs` is taken.
+
+        `seen` is the conflict as the person saw it: then no other one is resolved, and what the
+        server got since is a conflict again. Raises `NotFound` where the conflict was resolved
+        elsewhere, `InvalidInput` or `Rejected` for a value that the server would be sure to refuse;
+        then nothing was changed.
+        """
+        data = value.model_dump(mode="json") if value is not None else None
+        return await self._conflicts.resolve(item_id, choice, data, seen)
+
+    async def undo(self, item_id: str) -> None:
+        """Take back the last resolution or deletion of an item that was not sent yet.
+
+        What it replaced comes back. Raises `NotFound` where there is none.
+        """
+        await self._conflicts.undo(item_id)
+
+    async def resolutions(self, item_id: str, limit: int = 100) -> list[Resolution]:
+        """Return how conflicts of an item were resolved, by whom and when, newest first."""
+        return await self._conflicts.history(item_id, limit)
 
 
 def _values(view: View[M]) -> tuple[M, ...]:

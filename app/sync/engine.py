@@ -184,8 +184,8 @@ class Engine:
 
     async def _settle(self, push: Push, answer: Answer) -> Settled:
         entries, response = push.entries, answer.response
-        now, check, untouched = self._clock.now(), self._runner.check, answer.untouched(entries)
-        decision = settle(entries, response, push.cursor, now, answer.on_base, check, untouched)
+        rules = answer.on_base, self._runner.check, answer.untouched(entries), self._runner.resolve
+        decision = settle(entries, response, push.cursor, self._clock.now(), *rules)
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from app.core.entry import Entry, Outcome, by_id, read_entries
+from app.core.entry import Entry, Outcome, by_earlier_id, by_id, read_entries
 from app.errors import NotFound
 from app.ports import Clock, Store
 from app.sync.changes import Change, Changes
@@ -42,8 +42,8 @@ class Outcomes:
             self._forget(action_id, waiter)
 
     async def _stored(self, action_id: str) -> Outcome | None:
-        (found,) = await self._store.read(by_id(action_id))
-        entries: Sequence[Entry] = read_entries(found)
+        found, renamed = await self._store.read(by_id(action_id), by_earlier_id(action_id))
+        entries: Sequence[Entry] = read_entries([*found, *renamed])
         if entries:
             return entries[0].outcome
         if action_id in self._ended:

@@ -12,7 +12,7 @@ from app.core.edit import edit, retry
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import Entry, Outcome, by_id, read_entries
 from app.core.ids import uuid7
-from app.core.outbox import TakenOut, clear_page, remove
+from app.core.outbox import Altered, TakenOut, clear_page, remove
 from app.core.schema import OUTBOX
 from app.errors import InvalidInput, NotFound
 from app.ports import Clock, Random, Scan, Store
@@ -31,7 +31,7 @@ class New:
     """An action to enqueue; without `item_id` it is about an item of its own.
 
     It waits until all that it `depends_on` was applied: actions by their ids, or earlier `New` ones
-    of the same call.
+    of the same call. One that is `undoable` can be taken back while it was not sent.
     """
 
     type: str
@@ -39,6 +39,7 @@ class New:
     collection: str = DEFAULT_COLLECTION
     item_id: str | None = None
     depends_on: Sequence[str | New] = ()
+    undoable: bool = False
 
 
 class Queued(str):
@@ -138,7 +139,15 @@ class Queue:
             data=action.data,
             created_at=self._clock.now(),
             depends_on=tuple(needs),
+            undoable=action.undoable,
         )
+
+    async def alter(self, decision: Decision) -> Queued:
+        """Carry out a decision that returns an `Altered`; returns the id of what it is about."""
+        altered: Altered = await self._transact(decision)
+        self._changes.announce(altered.items, outcomes=altered.outcomes)
+        self._wake()
+        return Queued(altered.entry.id, self._outcomes)
 
     async def pending(self, limit: int = 100, after: int = 0) -> list[Entry]:
         """Return up to `limit` entries of any state with a `seq` above `after`, oldest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.core.actions import Registry
@@ -14,11 +14,12 @@ from app.core.decision import Decision
 from app.core.entry import Entry
 from app.core.invalid import Check
 from app.core.outbox import TakenOut, complete, fail_attempt
+from app.core.policy import Handled, by_policy
 from app.core.quarantine import quarantine
 from app.core.settle import Settled
 from app.errors import NotFound
 from app.ports import Clock, Random, Store
-from app.protocol import Problem
+from app.protocol import Problem, Row
 from app.sync.changes import Changes
 from app.sync.handlers import Handler, Handlers
 from app.sync.waiting import wait_at_most
@@ -52,6 +53,10 @@ class Runner:
     def check(self) -> Check:
         """What finds fault with rows that do not fit the models of the registry."""
         return self._registry.problems
+
+    def resolve(self, line: Sequence[Entry], row: Row | None) -> Handled:
+        """Settle a conflict by the policy of its collection, if that is what it says."""
+        return by_policy(line, row, self._registry, self.handles)
 
     def handles(self, entry: Entry) -> bool:
         """Tell whether a registered handler carries out the entry's action."""
