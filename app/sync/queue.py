@@ -9,7 +9,7 @@ from typing import Any
 from app.core.actions import Data, Registry
 from app.core.decision import Decision
 from app.core.edit import edit, retry
-from app.core.enqueue import Draft, Enqueued, enqueue
+from app.core.enqueue import Draft, Enqueued, Seen, enqueue
 from app.core.entry import Entry, Outcome, by_id, read_entries
 from app.core.ids import uuid7
 from app.core.outbox import Altered, TakenOut, clear_page, remove
@@ -31,7 +31,8 @@ class New:
     """An action to enqueue; without `item_id` it is about an item of its own.
 
     It waits until all that it `depends_on` was applied: actions by their ids, or earlier `New` ones
-    of the same call. One that is `undoable` can be taken back while it was not sent.
+    of the same call. One that is `undoable` can be taken back while it was not sent. It changes the
+    item as it was `seen`, even if that has moved on since.
     """
 
     type: str
@@ -40,6 +41,7 @@ class New:
     item_id: str | None = None
     depends_on: Sequence[str | New] = ()
     undoable: bool = False
+    seen: Seen | None = None
 
 
 class Queued(str):
@@ -140,6 +142,7 @@ class Queue:
             created_at=self._clock.now(),
             depends_on=tuple(needs),
             undoable=action.undoable,
+            seen=action.seen,
         )
 
     async def alter(self, decision: Decision) -> Queued:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from js import document
 
 from app.core.notes import Note
 from app.core.textdiff import Span, compare
-from app.sync.conflicts import Conflict
+from app.sync.conflicts import Choice, Conflict
 from app.ui.dom import by_test_id, on, part, set_text
 from app.ui.note_words import FIELDS, choice_words, conflict_text
 
-Choose = Callable[[str, Note | None, Conflict], None]
+Choose = Callable[[Choice, Note | None, Conflict], None]
 DELETED = "Deleted"
 
 
@@ -85,7 +85,7 @@ class ConflictCard:
             text = str(data.get(name, ""))
             self._draw_field(version, name, [Span(text, False)], differs=False)
 
-    def _draw_field(self, version: Any, name: str, spans: list[Span], *, differs: bool) -> None:
+    def _draw_field(self, version: Any, name: str, spans: Iterable[Span], *, differs: bool) -> None:
         term, value = document.createElement("dt"), document.createElement("dd")
         set_text(term, f"{FIELDS[name]} differs" if differs else FIELDS[name])
         value.dataset.field = name
@@ -125,5 +125,5 @@ class ConflictCard:
     def _merged(self, event: Any) -> None:
         event.preventDefault()
         if self._conflict is not None:
-            values = {name: str(part(self._merge, f"merge-{name}").value) for name in FIELDS}
-            self._choose("merge", Note.model_construct(**values), self._conflict)
+            title, body = (str(part(self._merge, f"merge-{name}").value) for name in FIELDS)
+            self._choose("merge", Note.model_construct(title=title, body=body), self._conflict)

@@ -65,7 +65,8 @@ class NoteEditor:
 
     def written(self) -> Note:
         """Return what is in the fields now."""
-        return Note.model_construct(**{name: str(self._fields[name].value) for name in FIELDS})
+        title, body = (str(self._fields[name].value) for name in FIELDS)
+        return Note.model_construct(title=title, body=body)
 
     @property
     def is_changed(self) -> bool:

@@ -57,6 +57,8 @@ class NotesPage:
         self._undo_bar = UndoBar(part(self._view, "undo-bar"))
         self._draft = DraftKeeper(client.drafts, "note:", self._written)
         self._reading_on = False
+        self._deleted: list[Shown[Note]] = []
+        self._followed = (0, False)
 
     async def start(self) -> None:
         """See `Page`."""
@@ -82,13 +84,25 @@ class NotesPage:
     def _offline(self) -> bool:
         return self._client.status.get().connection.status == "disconnected"
 
-    def _follow_status(self, _status: Status) -> None:
+    def _follow_status(self, status: Status) -> None:
+        offline = status.connection.status == "disconnected"
+        if (status.conflicts, offline) != self._followed:
+            self._followed = status.conflicts, offline
+            spawn(self._find_deleted())
+
+    async def _find_deleted(self) -> None:
+        """Notes that are deleted here and changed by others are in no view, but in conflict."""
+        self._deleted = [
+            Shown(it.id, Note.model_validate(it.theirs), "conflict", (0, it.theirs_at))
+            for it in await self._notes.conflicts()
+            if it.kind == "deleted_here"
+        ]
         self._render(self._notes.get_view())
 
     def _render(self, view: View[Note]) -> None:
         if not view.loaded:
             return
-        self._list.render(view.items, offline=self._offline)
+        self._list.render([*view.items, *self._deleted], offline=self._offline)
         part(self._view, "loading").hidden = True
         if self._open not in (None, NEW):
             spawn(self._follow(self._open or ""))
