@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from dataclasses import replace
@@ -125,8 +126,8 @@ class App:
         self._updates = Updates(self._offer_update)
         self._shell = Shell(self._sync, self._updates.apply, self._dismiss)
         self._router = Router()
-        self._pages: dict[str, Page] = {}
-        self._entered = ""
+        self._pages: dict[str, asyncio.Future[Page]] = {}
+        self._entered: Page | None = None
         stream = event_stream(f"{api_url()}/events")
         self._pokes = Pokes(stream, BrowserClock(), client.poke, client.wake)
 
@@ -157,15 +158,20 @@ class App:
     async def _page(self, view: str) -> Page:
         """Return the page of a view, started; its code is loaded when it is first needed."""
         if view not in self._pages:
-            self._pages[view] = page = self._make(view)
-            await page.start()
-        return self._pages[view]
+            self._pages[view] = asyncio.ensure_future(self._started(view))
+        return await self._pages[view]
+
+    async def _started(self, view: str) -> Page:
+        page = self._make(view)
+        await page.start()
+        return page
 
     def _make(self, view: str) -> Page:
         if view == "notes":
             from app.ui.notes_page import NotesPage
 
-            return NotesPage(self._client, self._client.collection(NOTES, Note), self._shell.notify)
+            notes = self._client.collection(NOTES, Note)
+            return NotesPage(self._client, notes, self._shell.notify, self._open_note)
         if view == "outbox":
             from app.ui.outbox_page import OutboxPage
 
@@ -199,10 +205,16 @@ class App:
         spawn(self._enter(route))
 
     async def _enter(self, route: Route) -> None:
-        if self._entered not in ("", route.view):
-            self._pages[self._entered].leave()
-        self._entered = route.view
-        (await self._page(route.view)).enter(route.item)
+        page = await self._page(route.view)
+        if self._router.route.get() != route:
+            return  # the person went on meanwhile
+        if self._entered not in (None, page):
+            self._entered.leave()
+        self._entered = page
+        page.enter(route.item)
+
+    def _open_note(self, item: str | None) -> None:
+        self._router.go(Route("notes", item))
 
     def _listen(self, _changed: bool) -> None:
         """One context of a device listens: browsers allow few streams to a host.

@@ -24,11 +24,20 @@ ItemKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class Seen:
+    """An item as a person saw it when they began to change it: the server's version, and data."""
+
+    version: int
+    data: Data
+
+
+@dataclass(frozen=True)
 class Draft:
     """An action before it has its place in the outbox; `created_at` in milliseconds.
 
     `depends_on` holds ids of actions; one that is not in the outbox any more needs nothing. One
-    that is `undoable` can be taken back while it was not sent (app/core/undo.py).
+    that is `undoable` can be taken back while it was not sent (app/core/undo.py). What was `seen`
+    is what the action changes: where the item has moved on since, the server says conflict.
     """
 
     id: str
@@ -39,11 +48,16 @@ class Draft:
     created_at: int
     depends_on: tuple[str, ...] = ()
     undoable: bool = False
+    seen: Seen | None = None
 
     @property
     def item(self) -> ItemKey:
         """The collection and id of the item that it is about."""
         return self.collection, self.item_id
+
+    def missed(self, row: Row | None) -> Seen | None:
+        """Return what was seen, if the server's row is another one by now."""
+        return self.seen if self.seen and row and row.version != self.seen.version else None
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,8 @@ class _Tail:
         shown = project(*draft.item, row, waiting, self.registry).data
         if self.registry.knows(draft.type):
             self.registry.apply(shown, action)
-        joined = self._join(waiting, action, draft.undoable)
+        missed = draft.missed(row)
+        joined = None if missed else self._join(waiting, action, draft.undoable)
         if joined is not None:
             return joined
         self.seq += 1
@@ -138,7 +153,7 @@ class _Tail:
             collection=draft.collection,
             item_id=draft.item_id,
             base=row.data if row else None,
-            before=shown if waiting else None,
+            before=missed.data if missed else shown if waiting else None,
             replaced=() if draft.undoable else None,
             depends_on=action.depends_on,
             depended_on=draft.id in self.named,
@@ -186,6 +201,7 @@ class _Tail:
 def _action(
     draft: Draft, seq: int, row: Row | None, registry: Registry, depends_on: tuple[int, ...]
 ) -> Action:
+    missed = draft.missed(row)
     return checked_action(
         {
             "id": draft.id,
@@ -195,7 +211,7 @@ def _action(
             "collection": draft.collection,
             "item_id": draft.item_id,
             "data": draft.data,
-            "base_version": row.version if row else None,
+            "base_version": missed.version if missed else row.version if row else None,
             "created_at": draft.created_at,
             "depends_on": depends_on,
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from app.core.actions import Data, Registry
+from app.core.enqueue import Seen
 from app.errors import NotFound
 from app.ports import Store
 from app.protocol import MAX_SAFE_INTEGER
@@ -114,17 +115,25 @@ class Collection(Generic[M]):
             before = page.oldest
         return found
 
-    async def save(self, value: M, item_id: str | None = None) -> str:
+    async def save(
+        self, value: M, item_id: str | None = None, *, seen: Shown[M] | None = None
+    ) -> str:
         """Create an item, or change the one called `item_id`; returns its id.
 
-        It is shown and durable when this returns. Raises `InvalidInput`, `Rejected` or
-        `StorageError`; then nothing was written.
+        With what was `seen` when a person began to edit, only the fields that differ from it are
+        changed, and what others did since is a conflict instead of being overwritten. It is shown
+        and durable when this returns. Raises `InvalidInput`, `Rejected` or `StorageError`; then
+        nothing was written.
         """
         exists = item_id is not None and (await self._reader.item(item_id)).data is not None
         item_id = item_id or self._queue.new_id()
         data = value.model_dump(mode="json")
         kind = "update" if exists else "create"
-        await self._queue.add(kind, data, collection=self.name, item_id=item_id)
+        before = seen.value.model_dump(mode="json") if seen and exists else {}
+        changed = {name: it for name, it in data.items() if before.get(name, ...) != it}
+        what = Seen(seen.server_version, before) if seen and seen.server_version else None
+        new = New(kind, changed, self.name, item_id, seen=what if exists else None)
+        await self._queue.add_many([new])
         return item_id
 
     async def delete(self, item_id: str) -> Deletion:
@@ -180,6 +189,14 @@ class Collection(Generic[M]):
         What it replaced comes back. Raises `NotFound` where there is none.
         """
         await self._conflicts.undo(item_id)
+
+    async def undoable(self, item_id: str) -> bool:
+        """Tell whether `undo` has something to take back now."""
+        return await self._conflicts.can_undo(item_id)
+
+    async def conflicts(self, limit: int = 100) -> list[Conflict]:
+        """Return the oldest conflicts of the collection, those of deleted items, too."""
+        return await self._conflicts.all(limit)
 
     async def resolutions(self, item_id: str, limit: int = 100) -> list[Resolution]:
         """Return how conflicts of an item were resolved, by whom and when, newest first."""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.core.actions import Data, Registry
 from app.core.conflict import Conflict, IsLocal, held
-from app.core.entry import Entry, by_item, read_entries
+from app.core.entry import Entry, by_item, due, read_entries
 from app.core.invalid import read_row
 from app.core.resolutions import Choice, Resolution, belongs_to, rows_of, waiting_of
 from app.core.resolve import ALREADY, Chosen, resolve
@@ -47,6 +47,22 @@ class Conflicts:
         """Return the conflict of an item as it stands, or `None` where there is none."""
         line, row = await self._read(item_id)
         return held(line, row, self._registry, self._is_local).conflict if line else None
+
+    async def all(self, limit: int) -> list[Conflict]:
+        """Return the conflicts of the collection, oldest first."""
+        (found,) = await self._store.read(due("conflict", limit=limit))
+        ids = [entry.item_id for entry in read_entries(found) if entry.collection == self._name]
+        conflicts = [await self.get(item_id) for item_id in dict.fromkeys(ids)]
+        return [conflict for conflict in conflicts if conflict is not None]
+
+    async def can_undo(self, item_id: str) -> bool:
+        """Tell whether the last resolution or deletion of an item was not sent yet."""
+        found = await self._store.read(*undoable(self._name, item_id))
+        try:
+            latest(self._name, item_id, [value for values in found for value in values])
+        except NotFound:
+            return False
+        return True
 
     async def resolve(
         self, item_id: str, choice: Choice, data: Data | None, seen: Conflict | None

@@ -109,6 +109,7 @@ class Queue:
             created_at=self._clock.now(),
             depends_on=tuple(needs),
             undoable=action.undoable,
+            seen=action.seen,
         )
 
     async def alter(self, decision: Decision) -> Queued:

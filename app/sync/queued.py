@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.actions import Data
+from app.core.enqueue import Seen
 from app.core.entry import Outcome
 from app.sync.outcomes import Outcomes
 
@@ -17,7 +18,8 @@ class New:
     """An action to enqueue; without `item_id` it is about an item of its own.
 
     It waits until all that it `depends_on` was applied: actions by their ids, or earlier `New` ones
-    of the same call. One that is `undoable` can be taken back while it was not sent.
+    of the same call. One that is `undoable` can be taken back while it was not sent. It changes the
+    item as it was `seen`, even if that has moved on since.
     """
 
     type: str
@@ -26,6 +28,7 @@ class New:
     item_id: str | None = None
     depends_on: Sequence[str | New] = ()
     undoable: bool = False
+    seen: Seen | None = None
 
 
 class Queued(str):

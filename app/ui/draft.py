@@ -35,6 +35,18 @@ class DraftKeeper:
         """Note what is kept already."""
         self._kept = text
 
+    def follow(self, name: str, text: str) -> None:
+        """Keep another field from now on, of which `text` is kept already."""
+        self.flush()
+        self._name, self._kept = name, text
+
+    def flush(self) -> None:
+        """Keep at once what was typed last."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._keep()
+
     def changed(self) -> None:
         """Note that the text may have changed."""
         if self._timer is not None:
@@ -49,10 +61,10 @@ class DraftKeeper:
         text = self._read()
         if text != self._kept:
             self._kept = text
-            spawn(self._write(text))
+            spawn(self._write(self._name, text))
 
-    async def _write(self, text: str) -> None:
+    async def _write(self, name: str, text: str) -> None:
         try:
-            await self._drafts.keep(self._name, text)
+            await self._drafts.keep(name, text)
         except StorageError as error:
-            _log.warning("The draft %r could not be kept: %s", self._name, error)
+            _log.warning("The draft %r could not be kept: %s", name, error)

@@ -464,3 +464,35 @@ async def test_item_that_others_keep_changing_is_put_to_a_person_after_a_few_tim
     assert pair.client.status.get().conflicts == 1
     assert rivals == MAX_AUTOMATIC + 1, "it is not sent over and over"
     assert await pair.both() == (MINE, Note(title=f"Theirs {rivals}"))
+
+
+async def test_saving_what_was_seen_never_overwrites_what_came_meanwhile(pair: Pair) -> None:
+    seen = await pair.mine.shown(ITEM)
+    await pair.theirs.save(THEIRS, ITEM)
+    await pair.settle()
+    await pair.mine.save(MINE, ITEM, seen=seen)
+    await pair.settle()
+    conflict = await pair.mine.conflict(ITEM)
+    assert conflict is not None
+    assert [conflict.base, conflict.mine, conflict.theirs] == [
+        note.model_dump() for note in (BASE, MINE, THEIRS)
+    ]
+
+
+async def test_saving_what_was_seen_changes_only_the_fields_that_differ(pair: Pair) -> None:
+    seen = await pair.mine.shown(ITEM)
+    pair.network.down = True
+    await pair.mine.save(MINE, ITEM, seen=seen)
+    (entry,) = await pair.client.queue.pending()
+    assert entry.parsed().data == {"title": MINE.title}
+
+
+async def test_conflict_of_a_deleted_item_is_among_the_conflicts_of_its_collection(
+    pair: Pair,
+) -> None:
+    await pair.edits(None)
+    assert [conflict.id for conflict in await pair.mine.conflicts()] == [ITEM]
+    assert not await pair.mine.undoable(ITEM)
+    await pair.mine.resolve(ITEM, "theirs")
+    assert await pair.mine.undoable(ITEM)
+    assert await pair.mine.conflicts() == []

@@ -1,0 +1,100 @@
+"""Notes in the page: written, found, edited and deleted without a network, drafts kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenApp
+from tests.browser.notes import Notes
+from tests.browser.servers import Server
+
+
+def titles(server: Server) -> list[str]:
+    """Return the titles of the notes that the server holds."""
+    return sorted(row["data"]["title"] for row in server.rows("notes") if not row["deleted"])
+
+
+def test_note_is_written_found_edited_and_deleted_offline_and_syncs_later(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server).wait_installed().wait_for_connection("connected").offline()
+    notes = Notes(app).enter()
+    notes.write("Hut", "Key under the stone").write("River", "Bridge is gone")
+    notes.wait_for(("pending", "Hut"), ("pending", "River"))
+    app.page.get_by_label("Search notes").fill("STONE key")
+    notes.wait_for(("pending", "Hut"))
+    app.page.get_by_label("Search notes").fill("nowhere")
+    expect(app.page.get_by_text("No note contains “nowhere”.").last).to_be_visible()
+    app.page.get_by_label("Search notes").fill("")
+    notes.edit("Hut", body="Key with the warden")
+    notes.open("River").form.get_by_role("button", name="Delete").click()
+    notes.wait_for(("pending", "Hut"))
+    app.by_test_id("undo").get_by_role("button", name="Undo").click()
+    notes.wait_for(("pending", "Hut"), ("pending", "River"))
+    app.online()
+    notes.wait_for(("synced", "Hut"), ("synced", "River"))
+    assert titles(server) == ["Hut", "River"]
+
+
+def test_draft_of_a_note_survives_a_reload_and_can_be_discarded(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server)
+    notes = Notes(app).enter().write("Hut", "Key under the stone")
+    notes.wait_for(("synced", "Hut"))
+    notes.fill(body="Key with the w")
+    expect(notes.form.get_by_text("Draft kept on this device")).to_be_visible()
+    app.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    app.reload()
+    expect(notes.form.get_by_label("Body")).to_have_value("Key with the w")
+    notes.form.get_by_role("button", name="Discard draft").click()
+    expect(notes.form.get_by_label("Body")).to_have_value("Key under the stone")
+
+
+def test_what_others_change_shows_in_the_open_note_but_not_over_what_is_being_written(
+    server: Server, open_app: OpenApp
+) -> None:
+    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
+    mine.enter().write("Hut", "Key under the stone")
+    theirs.enter().wait_for(("synced", "Hut"))
+    mine.wait_for(("synced", "Hut")).fill(body="Key with the warden")
+    theirs.edit("Hut", new_title="Old hut")
+    expect(mine.form.get_by_label("Title")).to_have_value("Old hut")
+    expect(mine.form.get_by_label("Body")).to_have_value("Key with the warden")
+
+
+def test_s16_note_made_changed_and_deleted_offline_with_restarts_leaves_nothing(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server).wait_installed().wait_for_connection("connected").offline()
+    notes = Notes(app).enter().write("Hut", "Key under the stone")
+    app.reload()
+    notes.edit("Hut", new_title="Old hut")
+    app.reload()
+    notes.wait_for(("pending", "Old hut")).open("Old hut")
+    notes.form.get_by_role("button", name="Delete").click()
+    notes.wait_for()
+    expect(app.by_test_id("pending-badge")).to_be_hidden()
+    app.online().sync_now().wait_for_connection("connected")
+    notes.write("After", "")
+    notes.wait_for(("synced", "After"))
+    assert [row["data"]["title"] for row in server.rows("notes")] == ["After"]
+
+
+def test_s30_note_that_this_version_cannot_show_is_reported_and_the_rest_goes_on(
+    server: Server, open_app: OpenApp
+) -> None:
+    notes = Notes(open_app(server)).enter().write("Hut", "").wait_for(("synced", "Hut"))
+    server.stop()
+    with closing(sqlite3.connect(server.database.removeprefix("sqlite:///"))) as database:
+        database.execute("UPDATE rows SET data = '{\"title\": 7}', version = 2")
+        database.execute("UPDATE spaces SET version = 2")
+        database.commit()
+    server.start()
+    notes.app.sync_now().wait_for_connection("connected")
+    expect(notes.app.by_test_id("trouble")).to_contain_text("1 item on this device cannot be shown")
+    notes.write("After", "")
+    notes.wait_for(("synced", "After"))
