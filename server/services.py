@@ -56,7 +56,8 @@ class Services:
 
         The listeners of the space are poked where it has changed.
         """
-        answered = await self._landing.result(self._writer.submit(exchange))
+        submitted = self._writer.submit(exchange, len(exchange.request.actions))
+        answered = await self._landing.result(submitted)
         self.metrics.judged(judged.verdict for judged in answered.pushed.judged)
         if answered.changed_to:
             self.pokes.publish(exchange.identity.space_id, answered.changed_to)

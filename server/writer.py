@@ -25,6 +25,9 @@ R = TypeVar("R")
 MAX_GROUP = 64
 """Tasks in one transaction, so that none waits long for the others."""
 
+ENOUGH = 400
+"""Size of the tasks of a group, in all, with which it takes no more and waits for no more."""
+
 PATIENCE = 0.005
 """Seconds that a group waits for those who are expected to come."""
 
@@ -32,6 +35,7 @@ PATIENCE = 0.005
 @dataclass
 class _Task(Generic[T, R]):
     given: T
+    size: int
     future: Future[R] = field(default_factory=Future)
 
 
@@ -53,19 +57,21 @@ class Writer(Generic[T, R]):
         self._thread: Thread | None = None
         self._changed = Condition()
         self._waiting: deque[_Task[T, R]] = deque()
+        self._size = 0
         self._wanted = 1
         self._expected = 1
         self._is_closing = False
 
-    def submit(self, given: T) -> Future[R]:
+    def submit(self, given: T, size: int = 1) -> Future[R]:
         """Have a task done; its future is done once the transaction has committed."""
-        task: _Task[T, R] = _Task(given)
+        task: _Task[T, R] = _Task(given, size)
         with self._changed:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="writer", daemon=True)
                 self._thread.start()
             self._waiting.append(task)
-            if len(self._waiting) >= self._wanted:
+            self._size += size
+            if self._is_ready():
                 self._changed.notify()
         return task.future
 
@@ -89,15 +95,22 @@ class Writer(Generic[T, R]):
         with self._changed:
             self._wait_for(1)
             self._wait_for(self._expected, PATIENCE)
-            return [self._waiting.popleft() for _ in range(min(MAX_GROUP, len(self._waiting)))]
+            group: list[_Task[T, R]] = []
+            before = self._size
+            while self._waiting and len(group) < MAX_GROUP and before - self._size < ENOUGH:
+                group.append(self._waiting.popleft())
+                self._size -= group[-1].size
+            return group
 
     def _wait_for(self, count: int, seconds: float | None = None) -> None:
         """Wait until so many tasks wait, or until there is no more to wait for."""
         # Those who submit look at this, so as not to wake this thread for each of them.
         self._wanted = count
-        self._changed.wait_for(
-            lambda: self._is_closing or len(self._waiting) >= count, timeout=seconds
-        )
+        self._changed.wait_for(self._is_ready, timeout=seconds)
+
+    def _is_ready(self) -> bool:
+        are_enough = len(self._waiting) >= self._wanted or self._size >= ENOUGH
+        return self._is_closing or are_enough
 
     def _do(self, tasks: Sequence[_Task[T, R]]) -> None:
         given = [task.given for task in tasks]

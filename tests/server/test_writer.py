@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from server.database import Database
 from server.refusals import DatabaseUnavailable
-from server.writer import Writer
+from server.writer import ENOUGH, Writer
 
 BUSY, BAD, FULL = -1, -2, -3
 
@@ -79,6 +79,26 @@ def test_tasks_that_wait_share_a_transaction(notes: Notes, writer: Writer[int, i
 def test_group_has_a_limit(notes: Notes, writer: Writer[int, int]) -> None:
     submit_together(notes, writer, *range(1, 101))
     assert notes.groups == [1, 64, 36]
+
+
+def test_group_of_large_tasks_has_fewer(notes: Notes, writer: Writer[int, int]) -> None:
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    futures = [writer.submit(number, ENOUGH // 4) for number in range(1, 11)]
+    notes.go.set()
+    wait(futures)
+    assert notes.groups == [1, 4, 4, 2]
+
+
+def test_group_that_is_large_enough_waits_for_nobody(
+    notes: Notes, writer: Writer[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.writer.PATIENCE", 30)
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    large = writer.submit(1, ENOUGH)
+    notes.go.set()
+    assert large.result(10) == 10
 
 
 def test_task_with_an_error_of_ours_is_undone_alone(notes: Notes, writer: Writer[int, int]) -> None:
