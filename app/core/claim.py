@@ -132,8 +132,8 @@ def claim_local(entry: Entry, now: int) -> Decision:
 
 def requeue(
     now: int = MAX_SAFE_INTEGER,
-    refused: Container[str] = (),
     own: Container[str] | None = (),
+    refused: Container[str] = (),
 ) -> Decision:
     """Make entries in flight pending again: their answer never came, and costs no attempt.
 

@@ -216,7 +216,7 @@ class Engine:
 
     async def _requeue(self) -> None:
         """Let go of what this engine claimed, or of what whoever led before it was pushing."""
-        await self._transact(requeue(self._clock.now(), own=self._claimed))
+        await self._transact(requeue(self._clock.now(), self._claimed))
         self._claimed = frozenset()
 
     async def _seconds_to_next(self) -> float:

@@ -121,7 +121,7 @@ class Refusals:
         if error.had_no_effect:
             ids = {entry.id for entry in pushed}
             with contextlib.suppress(StorageError):  # the next round requeues, and knows less
-                await self._transact(requeue(self._clock.now(), refused=ids, own=ids))
+                await self._transact(requeue(self._clock.now(), ids, refused=ids))
 
     async def _keep(self, error: Refused, entry: Entry, conflicts: bool) -> Settled:
         """Keep the action that was refused alone, as failed or as a conflict, for a person."""
