@@ -51,8 +51,8 @@ def parsed_row(text: str) -> Row | None:
 
 def version_of(stored: dict[str, Any] | None) -> int:
     """Return the version of a stored row, -1 where there is none that can be read."""
-    row = read_row(stored)
-    return -1 if row is None else row.version
+    version = -1 if stored is None else stored["version"]
+    return version if isinstance(version, int) else -1
 
 
 def entries_of(device: Device, key: ItemKey | None = None) -> list[Entry]:

@@ -185,6 +185,8 @@ class Steps:
         device.open()
         clock.advance(rng.uniform(0, 2))
         person.act(device)
+        clock.advance(rng.uniform(0, 3))
+        person.act(device, "retry")
 
     def _damage(self, device: Device) -> None:
         what = damage(device, self._rng)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.core.messages import Message
+from app.errors import StorageError
 from app.ports import Batch, Decide, Query
 from app.sync.client import Client
 from app.sync.client import World as Ports
@@ -100,11 +101,21 @@ class Tab:
             client.collection("notes", Note),
             client.collection("messages", Message),
         ]
-        await client.start()
-        for view in views:
-            await view.load(1000)
+        try:
+            await client.start()
+            for view in views:
+                await view.load(1000)
+        except StorageError:
+            device.world.loop.call_soon(self._reload)
+            return
         self.client, self.views = client, views
         await client.run()
+
+    def _reload(self) -> None:
+        """The page said that it cannot start, and a person reloads it."""
+        if self.alive:
+            self.crash(kind="reload")
+            self.device.open()
 
     async def hold(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Lead once it is this tab's turn."""
