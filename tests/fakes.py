@@ -13,7 +13,7 @@ from typing import Any
 
 from app.core.collections import registry
 from app.core.schema import UPGRADES
-from app.errors import StorageClosed, StorageError, Unreachable
+from app.errors import StorageError, Unreachable
 from app.memory import MemoryStore
 from app.ports import Batch, Decide, HttpResponse, Query
 from app.sync.client import Client, World
@@ -77,7 +77,7 @@ class FakeClock:
 class FaultyStore(MemoryStore):
     """A memory store that fails when told: before a transaction, or after it was committed.
 
-    Once erased, it refuses everything.
+    Once erased, it answers nothing more.
     """
 
     def __init__(self) -> None:
@@ -90,13 +90,14 @@ class FaultyStore(MemoryStore):
 
     async def read(self, *queries: Query) -> list[Any]:
         if self.erased:
-            raise StorageClosed("Everything was deleted.")
+            await asyncio.Future()
         return await super().read(*queries)
 
     async def transact(self, queries: Sequence[Query], decide: Decide) -> Any:
+        if self.erased:
+            await asyncio.Future()
+
         def checked(*results: Any) -> Batch:
-            if self.erased:
-                raise StorageClosed("Everything was deleted.")
             batch = decide(*results)
             if self.fail_when(batch):
                 raise StorageError("The disk said no.")

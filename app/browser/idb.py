@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -38,14 +39,17 @@ class IndexedDBStore:
     async def open(self) -> None:
         """Open the database, upgrading it if needed; raises `StorageError`."""
         if self._deleted:
-            raise StorageClosed("Everything on this device was deleted. Reload the page.")
+            await asyncio.Future()
         try:
             self._database = await driftlineIdb.open(self._name, _steps(self._upgrades), self._lost)
         except JsException as error:
             raise _translated(error) from None
 
     async def delete(self) -> None:
-        """Delete the database; whatever is asked of this store from now on is refused."""
+        """Delete the database; whatever is asked of this store from now on is never answered.
+
+        The page has come to its end then, and what still runs in it has nobody to tell of errors.
+        """
         self._deleted = True
         try:
             await driftlineIdb.remove(self._name)

@@ -17,7 +17,7 @@ class World:
     """What the client needs from outside; `online` is the network's hint, never the truth.
 
     `durable` is false where the store ends with the page. `erase` deletes all that is kept on the
-    device, after which the store refuses everything.
+    device, after which the store answers nothing more.
     """
 
     store: Store

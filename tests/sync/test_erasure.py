@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.core.messages import COLLECTION, SEND
+from app.core.schema import OUTBOX
 from app.errors import StorageError
+from app.ports import Count
 from tests.fakes import Device, FakeClock, FakeNetwork
 
 
@@ -24,11 +28,17 @@ async def test_every_tab_ends_and_asks_the_server_for_nothing_more(
     assert len(network.requests) == asked
 
 
-async def test_nothing_can_be_written_afterwards(device: Device) -> None:
+async def test_what_still_runs_writes_nothing_and_raises_nothing(
+    device: Device, clock: FakeClock
+) -> None:
     client = await device.open()
     await client.erase()
-    with pytest.raises(StorageError):
-        await client.queue.add(SEND, {"text": "late"}, collection=COLLECTION)
+    adding = asyncio.ensure_future(client.queue.add(SEND, {"text": "x"}, collection=COLLECTION))
+    await clock.advance(60)
+    assert not adding.done()
+    adding.cancel()
+    device.store.erased = False
+    assert await device.store.read(Count(OUTBOX)) == [0]
 
 
 async def test_what_could_not_be_deleted_is_said_and_work_goes_on(
