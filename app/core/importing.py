@@ -8,8 +8,7 @@ from typing import Any
 from app.core.decision import Decision
 from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
 from app.core.order import Place
-from app.core.outbox import DISCARDED_IDS, SEQ, value_of
-from app.core.resolve import CLIENT_ID
+from app.core.outbox import CLIENT_ID, DISCARDED_IDS, SEQ, value_of
 from app.core.schema import METADATA
 from app.core.transfer import HELD, Carried, Imported, Outbox
 from app.ports import Batch, Get, Put, Query

@@ -19,13 +19,12 @@ from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.invalid import read_row
 from app.core.merge import same
 from app.core.order import orphaned, restated, rewrites, waiting_for
-from app.core.outbox import SEQ, Altered, among, value_of
+from app.core.outbox import CLIENT_ID, SEQ, Altered, among, value_of
 from app.core.resolutions import COLLECTION, Choice, Resolution, record_id, records
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.errors import InvalidInput, NotFound
 from app.ports import Batch, Delete, Get, Put, Query
 
-CLIENT_ID = Get(METADATA, "client_id")
 ALREADY = (
     "This conflict is not there any more: it was resolved, or its change discarded, elsewhere. "
     "Nothing was overwritten."

@@ -14,10 +14,10 @@ from app.core.actions import Policy, Registry
 from app.core.backoff import Backoff
 from app.core.collections import registry
 from app.core.ids import uuid7
+from app.core.outbox import own_client_id
 from app.core.quarantine import find_lost, quarantine_lost
-from app.core.schema import METADATA
 from app.errors import StorageError
-from app.ports import Batch, Channel, Clock, Get, Http, Leadership, Put, Random, Store
+from app.ports import Channel, Clock, Http, Leadership, Random, Store
 from app.sync.changes import Change, Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
@@ -211,12 +211,8 @@ class Client:
     async def _client_id(self) -> str:
         fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))
 
-        def decide(known: dict[str, str] | None) -> Batch:
-            if known is not None:
-                return Batch(result=known["value"])
-            return Batch([Put(METADATA, {"key": "client_id", "value": fresh})], fresh)
-
-        client_id: str = await self._world.store.transact([Get(METADATA, "client_id")], decide)
+        decision = own_client_id(fresh)
+        client_id: str = await self._world.store.transact(decision.queries, decision.decide)
         return client_id
 
     def _recount(self, _change: Change) -> None:
