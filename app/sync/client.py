@@ -210,7 +210,6 @@ class Client:
 
     async def _client_id(self) -> str:
         fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))
-
         decision = own_client_id(fresh)
         client_id: str = await self._world.store.transact(decision.queries, decision.decide)
         return client_id

@@ -241,3 +241,25 @@ async def test_item_that_others_keep_changing_is_put_to_a_person_after_a_few_tim
     assert pair.client.status.get().conflicts == 1
     assert rivals == MAX_AUTOMATIC + 1, "it is not sent over and over"
     assert await pair.both() == (MINE, Note(title=f"Theirs {rivals}"))
+
+
+async def test_history_says_who_resolved_when_and_how_newest_first(pair: Pair) -> None:
+    await pair.client.preferences.change(name="Ada")
+    await pair.edits(MINE)
+    await pair.mine.resolve(ITEM, "mine")
+    first = pair.clock.time
+    (waiting,) = await pair.mine.resolutions(ITEM)
+    assert (waiting.choice, waiting.name, waiting.resolved_at) == ("mine", "Ada", first)
+    await pair.settle()
+    await pair.clock.advance(60)
+    await pair.edits(Note(title="Again", body=""))
+    await pair.mine.resolve(ITEM, "theirs")
+    await pair.settle()
+    for notes in (pair.mine, pair.theirs):
+        told = await notes.resolutions(ITEM)
+        assert [it.choice for it in told] == ["theirs", "mine"]
+        assert {it.client_id for it in told} == {waiting.client_id}
+        assert await notes.resolutions("note") == await notes.resolutions("note-10") == []
+    assert len(waiting.client_id) == 36
+    todos = pair.other.collection("todos", Note)
+    assert await todos.resolutions(ITEM) == [], "of another collection"

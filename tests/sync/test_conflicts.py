@@ -111,28 +111,6 @@ async def test_edit_of_what_others_deleted_is_restored_or_deleted(
     assert pair.client.queue.count == 0
 
 
-async def test_history_says_who_resolved_when_and_how_newest_first(pair: Pair) -> None:
-    await pair.client.preferences.change(name="Ada")
-    await pair.edits(MINE)
-    await pair.mine.resolve(ITEM, "mine")
-    first = pair.clock.time
-    (waiting,) = await pair.mine.resolutions(ITEM)
-    assert (waiting.choice, waiting.name, waiting.resolved_at) == ("mine", "Ada", first)
-    await pair.settle()
-    await pair.clock.advance(60)
-    await pair.edits(Note(title="Again", body=""))
-    await pair.mine.resolve(ITEM, "theirs")
-    await pair.settle()
-    for notes in (pair.mine, pair.theirs):
-        told = await notes.resolutions(ITEM)
-        assert [it.choice for it in told] == ["theirs", "mine"]
-        assert {it.client_id for it in told} == {waiting.client_id}
-        assert await notes.resolutions("note") == await notes.resolutions("note-10") == []
-    assert len(waiting.client_id) == 36
-    todos = pair.other.collection("todos", Note)
-    assert await todos.resolutions(ITEM) == [], "of another collection"
-
-
 async def test_deletion_is_taken_back_while_it_was_not_sent(pair: Pair) -> None:
     pair.network.down = True
     await pair.mine.save(MINE, ITEM)

@@ -130,7 +130,7 @@ async def test_what_may_have_been_sent_is_held_on_another_device_until_retry(
     other = await elsewhere.open()
     imported = await other.queue.import_entries(text)
     assert imported.held == 1
-    await clock.advance(30)
+    await clock.advance(2)
     assert (other.status.get().failed, server.texts()) == (1, ["hello"])
     (entry,) = await other.queue.pending()
     assert entry.error is not None
