@@ -11,6 +11,7 @@ taken) keeps it from having a second effect.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -24,6 +25,9 @@ from app.protocol import MAX_ACTION_BYTES, Action, Count, Id, JsonObject, Proble
 
 FORMAT = "driftline-outbox"
 MAX_ENTRIES = 10_000
+MAX_NESTING = 64
+"""Levels of a file; what an action holds has 16 at most."""
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 NOTHING_IMPORTED = "This file is damaged: nothing of it was imported."
 
 HELD = Problem(
@@ -129,8 +133,9 @@ def export_entries(entries: Iterable[Entry], client_id: str = "") -> str:
 def read_export(text: str) -> Outbox:
     """Return what a file holds; raises `InvalidInput` where it is none of ours, or damaged."""
     try:
+        _check_depth(text)
         value = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise InvalidInput("This is not an exported outbox: it is not JSON.") from None
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InvalidInput("This is not an exported outbox.")
@@ -145,3 +150,12 @@ def read_export(text: str) -> Outbox:
             problem = f"is larger than {MAX_ACTION_BYTES // 1024} KiB"
             raise InvalidInput(NOTHING_IMPORTED, {f"entries.{place}.action": problem})
     return file
+
+
+def _check_depth(text: str) -> None:
+    """Raise `ValueError` for nesting that would end the page's interpreter for good."""
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_NESTING:
+            raise ValueError("is nested too deeply")

@@ -183,7 +183,7 @@ class Queue:
         """Return the whole outbox as JSON text, for `import_entries` here or on another device."""
         from app.sync.transfer import export_all  # rarely needed, as is the next one
 
-        return await export_all(self._store)
+        return await export_all(self._store, self.new_id())
 
     async def import_entries(self, text: str) -> Imported:
         """Bring back the entries of an exported outbox, all in one transaction.

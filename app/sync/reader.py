@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from app.core.actions import Registry
 from app.core.entry import Entry, by_item, read_entries
@@ -119,8 +119,8 @@ class Reader(Generic[M]):
             return None
         try:
             value = self._model.model_validate(item.data)
-        except ValidationError as error:
-            _log.warning("%s/%s does not fit its model: %s", self._name, item.id, error)
+        except Exception as error:  # a validator of the model may have a defect of any kind
+            _log.warning("%s/%s does not fit its model: %s", self._name, item.id, type(error))
             self.unfit.add(item.id)
             return None
         return Shown(

@@ -6,6 +6,6 @@ whose event loop does not say when all is done; tests/sync/ is what also runs th
 
 from __future__ import annotations
 
-from tests.sync.conftest import clock, device, network, server
+from tests.sync.conftest import clock, device, network, pair, server
 
-__all__ = ["clock", "device", "network", "server"]
+__all__ = ["clock", "device", "network", "pair", "server"]

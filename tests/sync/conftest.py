@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.core.collections import registry
 from tests.fakes import Device, FakeClock, FakeNetwork
 from tests.loopback import Loopback
+from tests.pair import Pair, made
 
 
 @pytest.fixture
@@ -33,3 +35,15 @@ async def device(clock: FakeClock, network: FakeNetwork) -> AsyncIterator[Device
     device = Device(clock, network)
     yield device
     await device.kill()
+
+
+@pytest.fixture
+async def pair(
+    clock: FakeClock, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Pair]:
+    """Two devices and one note; what policies a test declares are its own."""
+    monkeypatch.setattr(registry, "_policies", {})
+    pair, devices = await made(clock, network)
+    yield pair
+    for device in devices:
+        await device.kill()
