@@ -9,11 +9,7 @@ from app.core.decision import Decision
 from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
 from app.core.metadata import CLIENT_ID, NEWEST, SEQ, Stored, counter, id_of, ids_of, put
 from app.core.order import Place
-<<<<<<< HEAD
 from app.core.outbox import DISCARDED_IDS
-=======
-from app.core.outbox import CLIENT_ID, DISCARDED_IDS, SEQ, value_of
->>>>>>> toolkit
 from app.core.schema import METADATA
 from app.core.transfer import HELD, Carried, Imported, Outbox
 from app.ports import Batch, Get, Query

@@ -31,37 +31,12 @@ from app.errors import InvalidInput, NotFound
 from app.ports import Batch, Delete, Get, Put, Scan
 from app.protocol import Problem
 
-<<<<<<< HEAD
-=======
-SEQ = Get(METADATA, "seq")
-CURSOR = Get(METADATA, "cursor")
-CLIENT_ID = Get(METADATA, "client_id")
->>>>>>> toolkit
 DISCARDED_IDS = Get(METADATA, "discarded")
 REMEMBERED = 1_000
 """How many ids of discarded actions a device remembers."""
 GONE = "This change is not waiting any more: it was sent or discarded elsewhere."
 
 
-<<<<<<< HEAD
-=======
-def own_client_id(fresh: str) -> Decision:
-    """Return this device's id as a client, which is `fresh` from now on if it had none."""
-
-    def decide(known: dict[str, Any] | None) -> Batch:
-        if known is not None:
-            return Batch(result=known["value"])
-        return Batch([Put(METADATA, {"key": "client_id", "value": fresh})], fresh)
-
-    return Decision([CLIENT_ID], decide)
-
-
-def value_of(metadata: dict[str, Any] | None, default: Any = None) -> Any:
-    """Return the value of a `metadata` record."""
-    return default if metadata is None else metadata["value"]
-
-
->>>>>>> toolkit
 @dataclass(frozen=True)
 class TakenOut:
     """An entry that left the outbox, and the others that this changed, as they are now."""

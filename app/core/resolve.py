@@ -20,11 +20,7 @@ from app.core.invalid import read_row
 from app.core.merge import same
 from app.core.metadata import CLIENT_ID, NEWEST, SEQ, Stored, counter, id_of, put
 from app.core.order import orphaned, restated, rewrites, waiting_for
-<<<<<<< HEAD
 from app.core.outbox import Altered, among
-=======
-from app.core.outbox import CLIENT_ID, SEQ, Altered, among, value_of
->>>>>>> toolkit
 from app.core.resolutions import COLLECTION, Choice, Resolution, record_id, records
 from app.core.schema import OUTBOX, ROWS
 from app.errors import InvalidInput, NotFound

@@ -11,21 +11,12 @@ from pydantic import BaseModel
 
 from app.core.actions import Policy, Registry
 from app.core.collections import registry
-<<<<<<< HEAD
 from app.core.identity import Identity
 from app.core.metadata import RESTORED
 from app.core.quarantine import find_lost, quarantine_lost
 from app.errors import StorageError
 from app.ports import Batch, Delete
 from app.sync.changes import Changes
-=======
-from app.core.ids import uuid7
-from app.core.outbox import own_client_id
-from app.core.quarantine import find_lost, quarantine_lost
-from app.errors import StorageError
-from app.ports import Channel, Clock, Http, Leadership, Random, Store
-from app.sync.changes import Change, Changes
->>>>>>> toolkit
 from app.sync.collection import Collection
 from app.sync.connection import Connection
 from app.sync.drafts import Drafts
@@ -237,42 +228,8 @@ class Client:
             identity=identity,
         )
 
-<<<<<<< HEAD
     async def client_id(self) -> str:
         """Return the id by which the server knows this device; raises `StorageError`."""
         world = self._world
         self._identity = await own_identity(world.store, world.clock, world.random)
         return self._identity.client_id
-=======
-    async def _client_id_at_last(self) -> str:
-        """A storage that fails at the start must not end synchronising for good."""
-        failures = 0
-        while True:
-            try:
-                return await self._client_id()
-            except StorageError as error:
-                _log.warning("This device's storage failed at the start: %s", error)
-                failures += 1
-                delay = Backoff().delay(failures, self._world.random.random())
-                await self._world.clock.sleep(delay)
-
-    async def _client_id(self) -> str:
-        fresh = uuid7(self._world.clock.now(), self._world.random.getrandbits(74))
-        decision = own_client_id(fresh)
-        client_id: str = await self._world.store.transact(decision.queries, decision.decide)
-        return client_id
-
-    def _recount(self, _change: Change) -> None:
-        """Count once for any number of changes that arrive while a count is under way."""
-        self._recount_again = True
-        if self._recounting is None:
-            self._recounting = asyncio.ensure_future(self._keep_counting())
-
-    async def _keep_counting(self) -> None:
-        try:
-            while self._recount_again:
-                self._recount_again = False
-                await self.status.recount()
-        finally:
-            self._recounting = None
->>>>>>> toolkit

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from app.core.entry import Entry, read_entries
+from app.core.identity import Identity, identify
 from app.core.importing import import_entries
-<<<<<<< HEAD
-from app.core.metadata import CLIENT_ID, id_of
-=======
-from app.core.outbox import own_client_id
->>>>>>> toolkit
 from app.core.schema import OUTBOX
 from app.core.transfer import Imported, export_entries, read_export
 from app.ports import Scan, Store
@@ -18,19 +14,15 @@ PAGE = 500
 
 async def export_all(store: Store, fresh_id: str) -> str:
     """Return the whole outbox as JSON text; `fresh_id` is for a client that has no id yet."""
-    named = own_client_id(fresh_id)
-    client_id: str = await store.transact(named.queries, named.decide)
+    named = identify(fresh_id)
+    identity: Identity = await store.transact(named.queries, named.decide)
     entries: list[Entry] = []
     after = 0
     while True:
         (found,) = await store.read(Scan(OUTBOX, lower=after + 1, limit=PAGE))
         entries += read_entries(found)
         if len(found) < PAGE:
-<<<<<<< HEAD
-            return export_entries(entries, id_of(client_id) or "")
-=======
-            return export_entries(entries, client_id)
->>>>>>> toolkit
+            return export_entries(entries, identity.client_id)
         after = entries[-1].seq
 
 

@@ -139,34 +139,6 @@ async def test_policy_merges_by_itself_and_says_applied_to_who_asked(pair: Pair)
     both = Note(title="Old hut", body="Open.")
     assert await pair.both() == (both, both)
     assert await pair.mine.resolutions(ITEM) == [], "nobody chose anything"
-<<<<<<< HEAD
-
-
-async def test_item_that_others_keep_changing_is_put_to_a_person_after_a_few_times(
-    pair: Pair, server: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rivals = 0
-
-    def contested(method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Any:
-        """Let somebody else change the note just before each change of this device arrives."""
-        nonlocal rivals
-        if body is not None and json.loads(body)["actions"]:
-            rivals += 1
-            asked = {"protocol": 1, "client_id": "rival"}
-            rows = json.loads(server("POST", url, json.dumps(asked)).body)["rows"]
-            change = {"type": "put", "collection": COLLECTION, "item_id": ITEM, "created_at": 0}
-            named = {"id": f"r{rivals}", "seq": rivals, "data": {"title": f"Theirs {rivals}"}}
-            action = {**change, **named, "base_version": rows[-1]["version"]}
-            server("POST", url, json.dumps({**asked, "actions": [action]}))
-        return server(method, url, body, headers)
-
-    pair.client.collection(COLLECTION, Note, conflicts="mine")
-    monkeypatch.setattr(pair.network, "_server", contested)
-    await pair.mine.save(MINE, ITEM)
-    await pair.clock.advance(300)
-    assert pair.client.status.get().conflicts == 1
-    assert rivals == MAX_AUTOMATIC + 1, "it is not sent over and over"
-    assert await pair.both() == (MINE, Note(title=f"Theirs {rivals}"))
 
 
 async def test_saving_what_was_seen_never_overwrites_what_came_meanwhile(pair: Pair) -> None:
@@ -199,5 +171,3 @@ async def test_conflict_of_a_deleted_item_is_among_the_conflicts_of_its_collecti
     await pair.mine.resolve(ITEM, "theirs")
     assert await pair.mine.undoable(ITEM)
     assert await pair.mine.conflicts() == []
-=======
->>>>>>> toolkit
