@@ -231,5 +231,6 @@ class Client:
     async def client_id(self) -> str:
         """Return the id by which the server knows this device; raises `StorageError`."""
         world = self._world
-        self._identity = await own_identity(world.store, world.clock, world.random)
-        return self._identity.client_id
+        identity = await own_identity(world.store, world.clock, world.random)
+        self._identity = self._identity or identity
+        return identity.client_id
