@@ -77,11 +77,12 @@ def test_s16_note_made_changed_and_deleted_offline_with_restarts_leaves_nothing(
     notes.wait_for(("pending", "Old hut")).open("Old hut")
     notes.form.get_by_role("button", name="Delete").click()
     notes.wait_for()
-    expect(app.by_test_id("pending-badge")).to_be_hidden()
+    app.reload()
+    notes.wait_for()
     app.online().sync_now().wait_for_connection("connected")
-    notes.write("After", "")
-    notes.wait_for(("synced", "After"))
-    assert [row["data"]["title"] for row in server.rows("notes")] == ["After"]
+    notes.write("After", "").wait_for(("synced", "After"))
+    expect(app.by_test_id("pending-badge")).to_be_hidden()
+    assert titles(server) == ["After"]
 
 
 def test_s30_note_that_this_version_cannot_show_is_reported_and_the_rest_goes_on(
