@@ -21,6 +21,7 @@ run: runtime ## Serve Driftline on http://127.0.0.1:8000
 	@exec $(PY) serve.py
 
 test: setup chromium check ## Run every check and every test (TESTS=path, ARGS="-k word")
+	@$(PY) -m scripts.node_tools tests/tools
 	@$(PY) -m pytest $(TESTS) $(ARGS)
 
 check: $(DEV) ## Check format, lint and types

@@ -20,7 +20,7 @@ from app.core.order import Place, freed
 from app.core.schema import METADATA, OUTBOX
 from app.core.view import project
 from app.ports import Batch, Delete, Put
-from app.sync import collection, engine, peers
+from app.sync import engine, peers, reader
 from tests.simulation.fault_mutants import FAULT_MUTANTS
 from tests.simulation.patching import Patch, changed, puts
 from tests.simulation.server_mutants import SERVER_MUTANTS
@@ -158,7 +158,7 @@ def settles_too_much(patch: Patch) -> None:
 def view_without_pending(patch: Patch) -> None:
     """A row that was pulled hides what still waits for it."""
     patch.setattr(
-        collection,
+        reader,
         "project",
         lambda name, item, row, entries, known: project(
             name, item, row, [] if row else entries, known
