@@ -11,6 +11,7 @@ from app.core.reset import read_reset
 from app.core.schema import ROWS
 from app.core.view import project
 from app.protocol import Row
+from app.sync.engine import POLL
 from tests.simulation.checks import answer, cursor_of, entries_of, parsed_row
 from tests.simulation.server import ItemKey
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 REQUESTS_A_MINUTE = 60
+REST_BEGUN = 2.0
+"""Seconds after a request from which on a device that has nothing to do is at rest."""
 HEARD_WITHIN = 100.0
 """Seconds within which “Sync now” is answered: longer than the longest request, and a probe."""
 
@@ -127,20 +130,22 @@ def check_server(world: World) -> None:
             world.fail(4, f"{action_id} took effect and has no receipt")
 
 
-def rest_from_requests(world: World) -> None:
-    """Wait until no device asks for anything, and none asked within the last second."""
-    for _ in range(20):
-        asked = [time for device in world.devices for time in device.link.times]
-        is_asking = any(device.link.in_flight for device in world.devices)
-        if not is_asking and max(asked, default=0) < world.clock.time - 1_000:
-            return
+def is_resting(world: World) -> bool:
+    """Wait until no device asks, none asked just now, and none will ask by itself very soon."""
+    for _ in range(40):
+        latest = [max(device.link.times, default=0) for device in world.devices]
+        asking = any(device.link.in_flight for device in world.devices)
+        since = [(world.clock.time - time) / 1000 for time in latest]
+        if not asking and all(REST_BEGUN < seconds < POLL - 2 * REST_BEGUN for seconds in since):
+            return True
         world.clock.advance(1.5)
+    return False
 
 
 def check_idle(world: World) -> None:
-    """Whoever is told what it knows already does not ask."""
+    """Whoever was told a second ago what it knows already did not ask."""
     for device in world.devices:
-        if any(time > world.clock.time - 900 for time in device.link.times):
+        if any(time >= world.clock.time - 1_000 for time in device.link.times):
             world.fail(10, f"device {device.number} asked though nothing is new")
 
 
