@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from app.core.entry import HOLDING
+from app.core.entry import HOLDING, Entry
 from app.core.metadata import CURSOR, RESET
 from app.core.reset import read_reset
 from app.core.schema import ROWS
@@ -50,7 +50,7 @@ def wrongly_shown(world: World, tab: Tab) -> str:
     if not tab.views or not tab.alive or tab.frozen:
         return ""
     rows = rows_of(tab.device)
-    waiting: dict[ItemKey, list[object]] = {key: [] for key in rows}
+    waiting: dict[ItemKey, list[Entry]] = {key: [] for key in rows}
     for entry in entries_of(tab.device):
         waiting.setdefault((entry.collection, entry.item_id), []).append(entry)
     for view in tab.views:
@@ -59,7 +59,10 @@ def wrongly_shown(world: World, tab: Tab) -> str:
         for key, entries in waiting.items():
             if key[0] != view.name:
                 continue
-            item = project(*key, rows.get(key), entries, world.registry)  # type: ignore[arg-type]
+            if any(entry.damaged for entry in entries):
+                shown.pop(key[1], None)  # until it is found, it is shown as waiting or as failed
+                continue
+            item = project(*key, rows.get(key), entries, world.registry)
             if item.data is not None:
                 expected[key[1]] = (item.data, item.status)
         if shown != expected:
