@@ -64,11 +64,12 @@ class Ledger:
         """Take in the effects of one transaction."""
         for effect in effects:
             action, fail = effect.action, self._world.fail
-            if action.id in self.effects:
-                fail(1, f"{action.type} {action.id} took effect twice")
             place = (effect.client_id, effect.key)
             device = self._world.owners.get(effect.client_id)
             is_older = device is not None and device.is_older  # it may count anew
+            wrote = effect.row is not None and effect.row != self.mirror.get(effect.key)
+            if action.id in self.effects and (wrote or not is_older):
+                fail(1, f"{action.type} {action.id} took effect twice")
             late = self.last.get(place, 0) >= action.seq and not is_older
             if late and action.id not in self.undone and not self._world.is_discarded(action.id):
                 fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
@@ -79,7 +80,7 @@ class Ledger:
             self.done.add((device, action.seq))
             self._check_base(effect)
             self.effects[action.id] = effect
-            if effect.row is not None and effect.row != self.mirror.get(effect.key):
+            if wrote and effect.row is not None:
                 self._wrote(effect, effect.row)
         for effect in effects:
             self._check_overtaking(effect)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from app.core.entry import HOLDING
+from app.core.entry import HOLDING, Entry
 from app.core.metadata import CURSOR, RESET
 from app.core.reset import read_reset
 from app.core.schema import ROWS
 from app.core.view import project
 from app.protocol import Row
+from app.sync.engine import POLL
 from tests.simulation.checks import answer, cursor_of, entries_of, parsed_row
 from tests.simulation.server import ItemKey
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 REQUESTS_A_MINUTE = 60
+REST_BEGUN = 2.0
+"""Seconds after a request from which on a device that has nothing to do is at rest."""
 HEARD_WITHIN = 100.0
 """Seconds within which “Sync now” is answered: longer than the longest request, and a probe."""
 
@@ -47,7 +50,7 @@ def wrongly_shown(world: World, tab: Tab) -> str:
     if not tab.views or not tab.alive or tab.frozen:
         return ""
     rows = rows_of(tab.device)
-    waiting: dict[ItemKey, list[object]] = {key: [] for key in rows}
+    waiting: dict[ItemKey, list[Entry]] = {key: [] for key in rows}
     for entry in entries_of(tab.device):
         waiting.setdefault((entry.collection, entry.item_id), []).append(entry)
     for view in tab.views:
@@ -56,7 +59,10 @@ def wrongly_shown(world: World, tab: Tab) -> str:
         for key, entries in waiting.items():
             if key[0] != view.name:
                 continue
-            item = project(*key, rows.get(key), entries, world.registry)  # type: ignore[arg-type]
+            if any(entry.damaged for entry in entries):
+                shown.pop(key[1], None)  # until it is found, it is shown as waiting or as failed
+                continue
+            item = project(*key, rows.get(key), entries, world.registry)
             if item.data is not None:
                 expected[key[1]] = (item.data, item.status)
         if shown != expected:
@@ -127,20 +133,22 @@ def check_server(world: World) -> None:
             world.fail(4, f"{action_id} took effect and has no receipt")
 
 
-def rest_from_requests(world: World) -> None:
-    """Wait until no device asks for anything, and none asked within the last second."""
-    for _ in range(20):
-        asked = [time for device in world.devices for time in device.link.times]
-        is_asking = any(device.link.in_flight for device in world.devices)
-        if not is_asking and max(asked, default=0) < world.clock.time - 1_000:
-            return
+def is_resting(world: World) -> bool:
+    """Wait until no device asks, none asked just now, and none will ask by itself very soon."""
+    for _ in range(40):
+        latest = [max(device.link.times, default=0) for device in world.devices]
+        asking = any(device.link.in_flight for device in world.devices)
+        since = [(world.clock.time - time) / 1000 for time in latest]
+        if not asking and all(REST_BEGUN < seconds < POLL - 2 * REST_BEGUN for seconds in since):
+            return True
         world.clock.advance(1.5)
+    return False
 
 
 def check_idle(world: World) -> None:
-    """Whoever is told what it knows already does not ask."""
+    """Whoever was told a second ago what it knows already did not ask."""
     for device in world.devices:
-        if any(time > world.clock.time - 900 for time in device.link.times):
+        if any(time >= world.clock.time - 1_000 for time in device.link.times):
             world.fail(10, f"device {device.number} asked though nothing is new")
 
 

@@ -158,8 +158,8 @@ class Steps:
 
         Preferably with something in it that is still to be sent.
         """
-        if self._rng.random() < 0.5:
-            self._world.person.act(device)
+        if self._rng.random() < 0.7:
+            self._world.person.act(device, self._rng.choice(("turn", "delete", "send")))
             self._world.clock.settle()
         device.keep()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.core import claim as claims
-from app.core import edit, enqueue
+from app.core import edit, enqueue, identity
 from app.core import settle as core_settle
 from app.core.entry import Entry
 from app.core.identity import Identity, Renewal, identify
@@ -56,7 +56,8 @@ def forgets_who_sent_it(patch: Patch) -> None:
 
 def trusts_its_counter(patch: Patch) -> None:
     """Places in the outbox are given by a record that may be lost, whatever waits there."""
-    patch.setattr(enqueue, "counter", lambda seq, _newest: number_of(seq) or 0)
+    for module in (enqueue, identity):
+        patch.setattr(module, "counter", lambda seq, _newest: number_of(seq) or 0)
 
 
 def keeps_what_a_whole_pull_did_not_show(patch: Patch) -> None:

@@ -227,11 +227,11 @@ class World:
 
     def _poke(self) -> None:
         """Once all is quiet, the server's word brings what is new within seconds, and only that."""
-        quiet.rest_from_requests(self)
-        for device in self.devices:
-            device.poke(device.cursor())
-        self.clock.advance(1)
-        quiet.check_idle(self)
+        if quiet.is_resting(self):
+            for device in self.devices:
+                device.poke(device.cursor())
+            self.clock.advance(1)
+            quiet.check_idle(self)
         teller, *others = self.devices
         self.person.send_message(self.rng.choice(teller.tabs))
         self.clock.advance(3)
