@@ -15,7 +15,7 @@ WAITING = [("pending", "one"), ("pending", "two"), ("pending", "three")]
 
 def states(app: App) -> list[str]:
     """Return the words beside each message."""
-    return app.page.locator('[data-part="state"]').all_inner_texts()
+    return app.by_test_id("message").locator('[data-part="state"]').all_inner_texts()
 
 
 def test_message_is_shown_at_once_then_as_sent(server: Server, open_app: OpenApp) -> None:
