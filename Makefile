@@ -1,7 +1,7 @@
 # What there is to do here; `make` alone lists it. Only CPython 3.11+ is taken for granted
 # (and npm, or else a Node from the Python package index): each verb sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check soak chaos bench build runtime chromium postgres clean
+.PHONY: help setup run test check figures soak chaos bench build runtime chromium postgres clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -28,6 +28,9 @@ check: $(DEV) ## Check format, lint and types
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy --no-error-summary
+
+figures: setup chromium ## Measure the page with 10,000 messages, against the bounds
+	@$(PY) -m pytest tests/browser/large_log.py --log-cli-level=INFO
 
 soak: $(DEV) ## Run the simulation for long (ARGS="--schedules 3000 --seed 1")
 	@$(PY) -m tests.simulation $(or $(ARGS),--schedules 3000)

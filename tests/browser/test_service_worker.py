@@ -50,9 +50,9 @@ def url(folder: Path) -> Iterator[str]:
 
 
 def titled(site: Site, title: str) -> Site:
-    """Return another version of the site: the same, but for the page's title."""
+    """Return another version of the site: the same, but for the page's heading."""
     page = site["index.html"]
-    body = page.body.replace(b"<title>Driftline</title>", f"<title>{title}</title>".encode())
+    body = page.body.replace(b">Driftline</h1>", f">{title}</h1>".encode())
     return {**site, "index.html": replace(page, body=body)}
 
 
@@ -88,9 +88,9 @@ def test_new_version_waits_until_the_person_taps_update(
     app.page.evaluate("navigator.serviceWorker.ready.then(ready => ready.update()).then(() => {})")
     expect(app.by_test_id("update")).to_be_visible(timeout=20_000)
     app.reload()
-    expect(app.page).to_have_title("Version 1")
+    expect(app.page.locator("h1")).to_have_text("Version 1")
     app.by_test_id("update").get_by_role("button", name="Update").click()
-    expect(app.page).to_have_title("Version 2", timeout=20_000)
+    expect(app.page.locator("h1")).to_have_text("Version 2", timeout=20_000)
     app.wait_ready()
     expect(app.by_test_id("update")).to_be_hidden()
 
@@ -118,7 +118,7 @@ def test_version_that_does_not_arrive_whole_is_not_installed(
     }""")
     assert outcome == "redundant"
     app.reload()
-    expect(app.page).to_have_title("Version 1")
+    expect(app.page.locator("h1")).to_have_text("Version 1")
     expect(app.by_test_id("update")).to_be_hidden()
 
 
