@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(sys.prefix) / "pyodide"
 TESTS = ["tests/core", "tests/sync", "tests/contracts"]
 STACK_SWITCHING = ("--experimental-wasm-jspi", "--experimental-wasm-stack-switching")
-TIMEOUT = 600
+TIMEOUT = 1_800
+"""Seconds: a machine that is busy with other work is no failure."""
 
 
 def test_the_same_tests_pass_on_the_shipped_interpreter(tmp_path: Path) -> None:

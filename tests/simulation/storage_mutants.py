@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.core import claim as claims
-from app.core import edit, enqueue, identity
+from app.core import enqueue, identity
 from app.core import settle as core_settle
 from app.core.entry import Entry
 from app.core.identity import Identity, Renewal, identify
@@ -36,13 +36,6 @@ def takes_all_for_new(patch: Patch) -> None:
         return replace(batch, result=replace(batch.result, floor=-1))
 
     patch.setattr(client, "identify", changed(identify, change))
-
-
-def retry_does_not_look(patch: Patch) -> None:
-    """Retry sends what may have been carried out in the time that was lost."""
-    patch.setattr(
-        edit, "freed_of_doubt", lambda entry, _row, _cursor, now: entry.under(now["value"])
-    )
 
 
 def forgets_who_sent_it(patch: Patch) -> None:
@@ -136,7 +129,6 @@ def all_is_told_as_applied(patch: Patch) -> None:
 STORAGE_MUTANTS: tuple[Callable[[Patch], None], ...] = (
     stays_who_it_was,
     takes_all_for_new,
-    retry_does_not_look,
     forgets_who_sent_it,
     trusts_its_counter,
     keeps_what_a_whole_pull_did_not_show,
