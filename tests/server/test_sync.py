@@ -35,6 +35,7 @@ async def test_push_answers_verdict_and_row_and_pulls_it_in_the_same_round_trip(
         "has_more": False,
         "epoch": api.services.epoch,
         "reset": False,
+        "restored": False,
         "unread_count": 0,
         "server_time": 1_760_000_000_000,
     }

@@ -18,7 +18,8 @@ from app.core.reset import Reset
 from app.core.schema import OUTBOX
 from app.errors import Refused
 from app.ports import Batch, Delete
-from app.sync import client, collection, runner, transport
+from app.sync import identity as own
+from app.sync import reader, runner, transport
 from app.sync.engine import Engine
 from app.sync.outcomes import Outcomes
 from tests.simulation.patching import Patch, changed
@@ -35,7 +36,7 @@ def takes_all_for_new(patch: Patch) -> None:
     def change(batch: Batch) -> Batch:
         return replace(batch, result=replace(batch.result, floor=-1))
 
-    patch.setattr(client, "identify", changed(identify, change))
+    patch.setattr(own, "identify", changed(identify, change))
 
 
 def forgets_who_sent_it(patch: Patch) -> None:
@@ -65,7 +66,7 @@ def damaged_rows_stay(patch: Patch) -> None:
     def change(batch: Batch) -> Batch:
         return replace(batch, writes=[it for it in batch.writes if not isinstance(it, Delete)])
 
-    patch.setattr(collection, "check_again", changed(check_again, change))
+    patch.setattr(reader, "check_again", changed(check_again, change))
 
 
 def damaged_entries_are_dropped(patch: Patch) -> None:
