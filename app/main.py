@@ -148,7 +148,7 @@ class App:
         driftline.ready()
         gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
         gc.set_threshold(COLLECT_AFTER)
-        watch_network(self._wake, self._client.connection.set_disconnected)
+        watch_network(self._client.resume, self._client.connection.set_disconnected)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
         spawn(self._client.run())
@@ -223,9 +223,6 @@ class App:
         """
         connected = self._client.connection.is_connected.get() and not plain_rest()
         self._pokes.follow(connected and self._client.leading.get())
-
-    def _wake(self) -> None:
-        self._client.wake(urgent=True)
 
     def _sync(self) -> None:
         spawn(self._client.sync())

@@ -49,12 +49,13 @@ def check_again(keys: Iterable[ItemKey], check: Check) -> Decision:
     """Check stored rows again, since the app or its models have changed.
 
     A row that cannot even be read goes, and the next pull starts from the beginning to bring it
-    back; the note on it stays until then.
+    back; the note on it stays until then. Returns whether there is such a row.
     """
     items = list(keys)
 
     def decide(cursor: Stored, *found: dict[str, Any] | None) -> Batch:
         writes: list[Put | Delete] = []
+        asks_again = False
         for key, value in zip(items, found, strict=True):
             row = read_row(value)
             problems = check(key[0], row.data) if row else {}
@@ -63,9 +64,10 @@ def check_again(keys: Iterable[ItemKey], check: Check) -> Decision:
             elif row is not None or (value is None and text_of(cursor) is not None):
                 writes.append(Delete(INVALID_ROWS, list(key)))
             elif value is not None:
-                asked_again = [Delete(ROWS, list(key)), Delete(METADATA, "cursor")]
-                writes += [_put(key, 0, UNREADABLE), *asked_again]
-        return Batch(writes)
+                asks_again = True
+                starts_over = [Delete(ROWS, list(key)), Delete(METADATA, "cursor")]
+                writes += [_put(key, 0, UNREADABLE), *starts_over]
+        return Batch(writes, asks_again)
 
     return Decision([CURSOR, *[Get(ROWS, list(key)) for key in items]], decide)
 

@@ -175,6 +175,15 @@ class Client:
         """Synchronise soon; `urgent` (a person, the network, a page coming back) ends a backoff."""
         self._peers.wake(urgent=urgent)
 
+    def resume(self) -> None:
+        """A person, or the network, comes back: show what is stored now, and synchronise soon.
+
+        What another context did meanwhile may not have been heard here, or never been said: it may
+        have died between its commit and its word.
+        """
+        self._changes.tell_everything()
+        self.wake(urgent=True)
+
     async def dismiss_restored(self) -> None:
         """Take back, in all contexts, the note that the server went back to a backup."""
         await self._world.store.transact([], lambda: Batch([Delete(RESTORED.store, RESTORED.key)]))

@@ -53,7 +53,7 @@ class Collection(Generic[M]):
         self.sync = sync
         self._queue = queue
         self._reader = Reader(name, model, store, registry)
-        self._window = Window(name, self._reader, changes)
+        self._window = Window(name, self._reader, changes, queue.wake)
         self.loading: Readable[bool] = derived(self._window.view, lambda view: not view.loaded)
         self.syncing: Readable[bool] = derived(status, lambda now: now.syncing)
         self.online: Readable[bool] = derived(

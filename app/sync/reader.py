@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from app.core.entry import Entry, by_item, read_entries
 from app.core.invalid import check_again, noted_in, read_row
 from app.core.schema import BY_ITEM, BY_UPDATED_AT, OUTBOX, ROWS
 from app.core.view import Item, ItemStatus, project
+from app.errors import StorageError
 from app.ports import Get, Query, Scan, Store
 from app.protocol import MAX_SAFE_INTEGER, Problem
 
@@ -55,6 +56,14 @@ class Page:
     def has_more(self) -> bool:
         """Whether older rows are on the device."""
         return self.oldest > 0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Keys of the items that were checked, and whether the server is to be asked for some again."""
+
+    keys: Sequence[ItemKey] = ()
+    asks_again: bool = False
 
 
 class Reader(Generic[M]):
@@ -135,17 +144,21 @@ class Reader(Generic[M]):
             updated_at=item.updated_at,
         )
 
-    async def check_again(self) -> Iterable[ItemKey]:
+    async def check_again(self) -> Checked:
         """Bring the notes on invalid rows up to date, where the app or its models have changed.
 
-        Returns the keys of the items that were checked.
+        Where the storage refuses, they are as they were, and are checked with the next loading.
         """
         if self.unfit == self._noted:
-            return []
+            return Checked()
         keys = [(self._name, item_id) for item_id in sorted(self.unfit | self._noted)]
         decision = check_again(keys, self._registry.problems)
-        await self._store.transact(decision.queries, decision.decide)
-        return keys
+        try:
+            asks_again = await self._store.transact(decision.queries, decision.decide)
+        except StorageError as error:
+            _log.warning("The notes on invalid rows could not be written: %s", error)
+            return Checked()
+        return Checked(keys, asks_again)
 
     def _project(self, item_id: str, value: Any, entries: list[Entry]) -> Item:
         row = read_row(value)

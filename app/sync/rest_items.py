@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from app.core.backoff import parse_retry_after
 from app.errors import Refused
@@ -41,9 +42,22 @@ def body_of(response: HttpResponse, now: int) -> Any:
     if not is_json and response.status == TOO_LARGE:
         return None
     try:
-        return json.loads(response.body) if is_json else not_our_server(response, now)
+        return _parsed(response.body) if is_json else not_our_server(response, now)
     except ValueError:
         not_our_server(response, now)
+
+
+def _parsed(text: str) -> Any:
+    """Return the value of a JSON text; raises `ValueError` for one nested without end.
+
+    Python's own parser would overflow the stack of the page's interpreter, which ends it.
+    """
+    try:
+        return from_json(text)
+    except ValueError as error:
+        if "recursion" in str(error):
+            raise
+        return json.loads(text)  # it takes halves of surrogate pairs, too
 
 
 def row_in(value: Any, collection: str, version: int, place: int = 0) -> Row | None:

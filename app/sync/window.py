@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -37,10 +37,13 @@ class View(Generic[M]):
 class Window(Generic[M]):
     """Shows the newest rows of the collection `name`, and everything of it in the outbox."""
 
-    def __init__(self, name: str, reader: Reader[M], changes: Changes) -> None:
+    def __init__(
+        self, name: str, reader: Reader[M], changes: Changes, wake: Callable[[], None]
+    ) -> None:
         self._name = name
         self._reader = reader
         self._changes = changes
+        self._wake = wake
         self._shown: dict[str, Shown[M]] = {}
         self._order: list[Shown[M]] = []
         self._limit = 0
@@ -80,7 +83,10 @@ class Window(Generic[M]):
             self._loaded = True
             self._publish()
         self._refresh_stale()
-        self._changes.announce(await self._reader.check_again())
+        checked = await self._reader.check_again()
+        self._changes.announce(checked.keys)
+        if checked.asks_again:
+            self._wake()
 
     async def load_older(self, count: int) -> None:
         """Show up to `count` rows more, those that come before the oldest one shown."""

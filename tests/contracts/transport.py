@@ -370,6 +370,18 @@ async def proxy_that_finds_one_action_too_large_fails_it_alone(stage: Stage) -> 
     assert client.connection.status == "connected"
 
 
+async def answer_nested_without_end_counts_as_no_network(stage: Stage) -> None:
+    client = await stage.open()
+    deep = HttpResponse(200, "[" * 100_000, {"content-type": "application/json"})
+    stage.network.faults += [deep, deep]
+    item = await jobs_of(client).save(Job(title="Kept"))
+    await stage.clock.advance(0.5)
+    assert client.status.get().pending == 1
+    assert client.connection.status == "disconnected"
+    await stage.rest(client)
+    assert item in stage.items()
+
+
 async def page_of_a_proxy_that_asks_for_time_gets_it(stage: Stage) -> None:
     client = await stage.open()
     for status in (429, 503):

@@ -69,14 +69,14 @@ class Loopback:
     def back_up(self) -> str:
         return str(self._ask("back_up"))
 
-    def restore(self, backup: str) -> None:
-        self._ask("restore", backup)
+    def restore(self, backup: str, *, new_epoch: bool = True) -> None:
+        self._ask("restore", backup, new_epoch=new_epoch)
 
     def close(self) -> None:
         self._ask("close")
 
-    def _ask(self, verb: str, *arguments: str | dict[str, str] | None) -> Any:
-        return json.loads(askServer(json.dumps([self._clock.now(), verb, arguments])))
+    def _ask(self, verb: str, *arguments: str | dict[str, str] | None, **named: bool) -> Any:
+        return json.loads(askServer(json.dumps([self._clock.now(), verb, arguments, named])))
 
 
 def main(options: Sequence[str]) -> int:

@@ -1,8 +1,9 @@
 """The real server for the tests in the shipped interpreter, which has no SQLite of its own.
 
 `python -m tests.pyodide.server FOLDER` answers each line that `tests.pyodide.inside.Loopback`
-writes, `[time, verb, arguments]` in JSON, with one line, until there are no more. It is a process
-of its own, because what other tests declare must not reach it; what those it serves declare must.
+writes, `[time, verb, arguments, named arguments]` in JSON, with one line, until there are no more.
+It is a process of its own, because what other tests declare must not reach it; what those it serves
+declare must.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Desk:
         self._clock = FakeClock()
         self._server: Loopback | None = None
 
-    def answer(self, time: int, verb: str, arguments: list[Any]) -> Any:
+    def answer(self, time: int, verb: str, arguments: list[Any], named: dict[str, Any]) -> Any:
         """Carry out one request at a time of the asking test's clock."""
         self._clock.time = time
         if verb == "open":
@@ -41,7 +42,7 @@ class Desk:
         if verb == "call":
             answered = self._server(*arguments)
             return [answered.status, answered.body, dict(answered.headers)]
-        return getattr(self._server, verb)(*arguments)
+        return getattr(self._server, verb)(*arguments, **named)
 
 
 def main(folder: Path) -> None:

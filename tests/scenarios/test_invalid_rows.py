@@ -172,10 +172,25 @@ async def test_h3_row_that_was_damaged_on_the_device_is_brought_back_from_the_se
     assert await titles(client) == ["one", "three"]
     await clock.settle()
     assert client.status.get().invalid == 1
-    await client.sync()
-    await clock.settle()
+    await clock.advance(2)
     assert await titles(client) == ["one", "two", "three"]
     assert client.status.get().invalid == 0
+
+
+async def test_h3_damaged_row_keeps_nobody_from_the_others_where_the_disk_is_full(
+    device: Device, clock: FakeClock
+) -> None:
+    await write(clock, device.network, "one", "two")
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    (row,) = await device.store.read(Get(ROWS, ["letters", "two"]))
+    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, "version": None})]))
+    device.store.fail_when = lambda _batch: True
+    assert await titles(client) == ["one"]
+    device.store.fail_when = lambda _batch: False
+    assert await titles(client) == ["one"]
+    await clock.advance(2)
+    assert await titles(client) == ["one", "two"]
 
 
 async def test_h3_damaged_row_does_not_keep_its_item_from_being_pulled(

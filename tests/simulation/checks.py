@@ -33,6 +33,9 @@ BUG_CODES = ("key_reuse", "already_settled", "invalid")
 OLD_CODES = ("key_reuse", "already_settled")
 """Refusals that a client may get whose storage is older than what it has told the server."""
 
+CHOOSING = ("resolve", "take_back")
+"""Decisions by which a person puts entries in the place of others."""
+
 NO_VERDICTS = ("sign_in", "update", "too_many", "busy", "too_many_requests", "html")
 """Answers that say nothing of an action."""
 
@@ -157,6 +160,7 @@ class Watch:
         if isinstance(write, Put):
             entry = Entry.model_validate(write.value)
             known = self._entries.get(entry.seq)
+            self._chosen(known, entry)
             if known is not None and known.id != entry.id:
                 self.renamed[known.id] = entry.id
                 self.saved.add(entry.id)
@@ -171,7 +175,7 @@ class Watch:
             self._entries[entry.seq] = entry
             return
         gone = self._entries.pop(write.key, None)
-        if gone is not None and self._device.deciding == "remove":
+        if gone is not None and self._device.deciding in ("remove", *CHOOSING):
             self.discarded.add(gone.id)
         if gone is None or gone.id in self.discarded:
             if gone is not None:
@@ -179,6 +183,17 @@ class Watch:
                 self._world.coverage["discarded", sent] += 1
         elif not self._world.ledger.has_done(gone.id):
             self._world.fail(2, f"{gone.type} {gone.id} left the outbox without an effect")
+
+    def _chosen(self, known: Entry | None, entry: Entry) -> None:
+        """A person chose between two versions, or took that back: one entry is in another's place,
+        or comes back.
+        """
+        if self._device.deciding not in CHOOSING:
+            return
+        self.saved.add(entry.id)
+        self.discarded.discard(entry.id)
+        if known is not None and known.id != entry.id:
+            self.discarded.add(known.id)
 
     def _is_wrongly_refused(self, entry: Entry) -> bool:
         code = entry.error.code if entry.error is not None else ""

@@ -62,6 +62,7 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     *(("dependent", came) for came in ("made", "freed", "orphaned")),
     ("edited", "sent"),
     ("edited", "unsent"),
+    *(("resolved", how) for how in ("mine", "theirs", "merge", "taken_back")),
     ("coalesced", "joined"),
     ("coalesced", "cancelled"),
 )

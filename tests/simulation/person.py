@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.core.entry import HOLDING, Outcome
+from app.core.resolutions import Choice
 from app.errors import InvalidInput, NotFound, Rejected, StorageError
 from app.sync.client import Client
 from app.sync.queue import New
@@ -54,11 +55,19 @@ class Person:
         if not ready:
             return
         tab = rng.choice(ready)
-        kind = kind or rng.choices(list(ACTS), list(ACTS.values()))[0]
+        kind = kind or self._answer(device) or rng.choices(list(ACTS), list(ACTS.values()))[0]
         if self._world.faulty and rng.random() < 0.05:
             device.store.abort_in = 1
         device.tapped()
         getattr(self, f"_{kind}")(tab)
+
+    def _answer(self, device: Device) -> str | None:
+        """Return what a person does about a conflict, or about what they just chose, if they do."""
+        answers = [
+            *("resolve" for entry in entries_of(device) if entry.state == "conflict"),
+            *("undo" for entry in entries_of(device) if entry.replaced is not None),
+        ]
+        return self._world.rng.choice([*answers, None, None]) if answers else None
 
     def send_message(self, tab: Tab) -> None:
         """Send a message."""
@@ -159,6 +168,40 @@ class Person:
         new.append(New(kind, data, "notes", rng.choice(ITEMS), [*chosen, *new]))
         if client is not None:
             _spawn(tab, lambda: client.queue.add_many(new))
+
+    def _resolve(self, tab: Tab) -> None:
+        """Look at a conflict, and choose a while later, as it is then or as it was seen."""
+        rng, world = self._world.rng, self._world
+        held = [e for e in entries_of(tab.device) if e.state == "conflict"]
+        if not held or not tab.views:
+            return
+        notes, item = tab.views[0], rng.choice(held).item_id
+        choice: Choice = rng.choice(("mine", "theirs", "merge"))
+        value = Note(a=self._text(), b=self._maybe_poison()) if choice == "merge" else None
+        looks, thinks = rng.random() < 0.7, rng.choice((0.0, 0.5, 30.0))
+
+        async def choose() -> None:
+            seen = await notes.conflict(item) if looks else None
+            if looks:
+                await tab.device.clock.sleep(thinks)
+            await notes.resolve(item, choice, value, seen=seen)
+            world.coverage["resolved", choice] += 1
+
+        _spawn(tab, choose)
+
+    def _undo(self, tab: Tab) -> None:
+        """Take back the last choice, or the last deletion, of an item."""
+        world = self._world
+        replacing = [e for e in entries_of(tab.device) if e.replaced is not None]
+        item = world.rng.choice(replacing).item_id if replacing else ""
+        if item not in ITEMS or not tab.views:
+            return
+
+        async def undo() -> None:
+            await tab.views[0].undo(item)
+            world.coverage["resolved", "taken_back"] += 1
+
+        _spawn(tab, undo)
 
     def _sync(self, tab: Tab) -> None:
         if tab.client is not None:

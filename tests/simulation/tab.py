@@ -195,6 +195,7 @@ class Tab:
             return
         if kind == "crash_tab":
             self.device.world.coverage[kind, phase or self.device.phase] += 1
+        self.device.unheard |= not self._leads() and any(self.doing.values())
         self.alive = False
         self.thaw()
         self.device.tabs.remove(self)

@@ -172,11 +172,12 @@ class World:
         self._raise()
 
     def _look_again(self, device: Device) -> None:
-        """A tab that died may not have said what it changed: the others read it again."""
-        device.unsure = False
+        """A tab that died may not have said what it changed: who comes to another one sees it."""
+        device.unsure = device.unheard = False
         for tab in device.tabs:
-            for view in [] if tab.frozen else tab.views:
-                tab.spawn(view.load(1000))
+            if tab.client is not None and not tab.frozen:
+                device.tapped()
+                self.loop.call_soon(tab.client.resume, context=tab.context)
         self.clock.settle()
 
     def _heal(self) -> None:

@@ -68,3 +68,21 @@ async def test_a_tab_that_was_not_told_of_a_change_shows_it_after_the_next_messa
     assert [(item.value.text, item.status) for item in shown.get_view().items] == [
         ("hello", "synced")
     ]
+
+
+async def test_a_tab_that_comes_back_shows_what_another_stored_and_never_said(
+    device: Device, clock: FakeClock
+) -> None:
+    leading, dying = await device.open(), await device.open()
+    shown = leading.collection(COLLECTION, Message)
+    await shown.load()
+    await clock.until(lambda: idle(leading) and idle(dying))
+    end, _ = device._hub.ends
+    deliver, end.deliver = end.deliver, lambda _text: None  # type: ignore[method-assign]
+    await send(dying, "stored, and not said")
+    await clock.settle()
+    assert shown.get_view().items == ()
+    end.deliver = deliver  # type: ignore[method-assign]
+    leading.resume()
+    await clock.settle()
+    assert [item.value.text for item in shown.get_view().items] == ["stored, and not said"]
