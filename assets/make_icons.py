@@ -1,14 +1,16 @@
-"""Draw the PNG icons from icon.svg with Chromium; run it when the drawing changes."""
+"""Draw the other icons from icon.svg with Chromium; run it when the drawing changes."""
 
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ASSETS = Path(__file__).resolve().parent
 SIZES = (192, 512)
+SMALL = 48
 # A maskable icon fills its square, and only its inner 80 % is sure to be seen.
 MASKABLE = {'rx="116"': 'rx="0"', "<g ": '<g transform="translate(41 41) scale(.84)" '}
 
@@ -22,8 +24,22 @@ def maskable(drawing: str) -> str:
     return drawing
 
 
+def ico(png: bytes, size: int) -> bytes:
+    """Return an ICO file that holds one square PNG."""
+    header = struct.pack("<HHH", 0, 1, 1)
+    entry = struct.pack("<BBBBHHII", size, size, 0, 0, 1, 32, len(png), len(header) + 16)
+    return header + entry + png
+
+
+def draw(page: Page, drawing: str, size: int) -> bytes:
+    """Return the drawing as a square PNG."""
+    page.set_viewport_size({"width": size, "height": size})
+    page.set_content(f"<style>*{{margin:0;display:block}}</style>{drawing}")
+    return page.screenshot(omit_background=True)
+
+
 def main() -> None:
-    """Write every PNG beside the drawing."""
+    """Write every icon beside the drawing."""
     plain = (ASSETS / "icon.svg").read_text(encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -32,9 +48,8 @@ def main() -> None:
         page = browser.new_page()
         for name, drawing in (("icon", plain), ("icon-maskable", maskable(plain))):
             for size in SIZES:
-                page.set_viewport_size({"width": size, "height": size})
-                page.set_content(f"<style>*{{margin:0;display:block}}</style>{drawing}")
-                page.screenshot(path=ASSETS / f"{name}-{size}.png", omit_background=True)
+                (ASSETS / f"{name}-{size}.png").write_bytes(draw(page, drawing, size))
+        (ASSETS / "favicon.ico").write_bytes(ico(draw(page, plain, SMALL), SMALL))
         browser.close()
 
 

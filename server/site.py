@@ -24,11 +24,12 @@ logger = logging.getLogger(__name__)
 
 DIST_PREFIX = "runtime/dist/"
 SHELL = ("index.html", "pyscript.toml", "manifest.json", "sw.js")
-ON_REQUEST = ("sw.js", "pyscript.toml")
-"""What the page does not load by itself: the worker's script, and the configuration, which the
-build writes into the page."""
+ON_REQUEST = ("sw.js", "pyscript.toml", "favicon.ico")
+"""What the page does not load by itself: the worker's script, the configuration, which the build
+writes into the page, and the icon of whatever names none, such as a list of licences."""
 NOT_BY_THE_PAGE = ("workbox/", "pyscript/toml-", "icons.svg")
 """What others load of the runtime: the worker its imports, a page that was not built the rest."""
+_MOVED = {"assets/favicon.ico": "favicon.ico"}
 _REWRITTEN = (".html", ".toml", ".json", ".js", ".css")
 _TYPES = {
     ".js": "text/javascript",
@@ -40,6 +41,7 @@ _TYPES = {
     ".py": "text/x-python",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".ico": "image/vnd.microsoft.icon",
     "manifest.json": "application/manifest+json",
 }
 _FILES_TABLE = re.compile(r"^\[files\]\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
@@ -90,7 +92,7 @@ def collect_site(root: Path, api_url: str = "./api", transport: str = "batch") -
     runtime = {name: (dist / name).read_bytes() for name in names if name != BUNDLE}
     prefix = f"runtime/{_content_hash(runtime)}/"
     site = {prefix + name: _runtime_file(name, body) for name, body in runtime.items()}
-    texts = {name: _rewritten(root, name, prefix) for name in _own_files(root)}
+    texts = {_MOVED.get(name, name): _rewritten(root, name, prefix) for name in _own_files(root)}
     if bundled:
         body = (dist / BUNDLE).read_bytes()
         url = f"{prefix}app-{_content_hash({BUNDLE: body})}.zip"

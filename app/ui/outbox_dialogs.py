@@ -37,13 +37,19 @@ class DiscardDialog:
         set_text(part(self._dialog, "label"), f"{kind_text(entry)}: {label_text(entry)}")
         set_text(part(self._dialog, "text"), discard_text(entry))
         self._dialog.returnValue = ""
+        self._settle(False)
         self._answer = asyncio.get_running_loop().create_future()
         self._dialog.showModal()
         return await self._answer
 
     def _closed(self, _event: Any) -> None:
+        """Take the answer; the event comes late, and may find the dialog open for the next one."""
+        if not self._dialog.open:
+            self._settle(self._dialog.returnValue == YES)
+
+    def _settle(self, answer: bool) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(self._dialog.returnValue == YES)
+            self._answer.set_result(answer)
 
 
 class EditDialog:

@@ -19,7 +19,7 @@ from app.ui.files import download, picked_text
 from app.ui.outbox_dialogs import DiscardDialog, EditDialog
 from app.ui.outbox_list import OutboxList
 from app.ui.outbox_words import file_name, imported_text, summary_text
-from app.ui.page import spawn, telling
+from app.ui.page import begin, spawn, telling
 from app.ui.ticker import Ticker
 from app.ui.words import last_synced_text, plural
 
@@ -90,7 +90,7 @@ class OutboxPage:
         self._do(self._verbs[verb](entry))
 
     def _do(self, work: Coroutine[Any, Any, object]) -> None:
-        spawn(telling(self._notify, work))
+        spawn(begin(telling(self._notify, work)))
 
     def _more(self) -> None:
         self._do(self._pages.load_more())

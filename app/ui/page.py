@@ -30,14 +30,18 @@ class Page(Protocol):
 def begin(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Run `work` at once as far as it goes without waiting, and the rest beside everything else.
 
-    What a tap asks of the storage is asked before the browser can put a frame in between.
+    What a tap asks of the storage is asked before the browser can put a frame in between, and a
+    dialog that it opens has the focus before the next key arrives.
     """
     loop = asyncio.get_running_loop()
     return asyncio.Task(work, loop=loop, eager_start=True)  # type: ignore[call-arg]  # from 3.12 on
 
 
-def spawn(work: Coroutine[Any, Any, Any]) -> None:
-    """Run `work` beside everything else; what it raises is logged, never swallowed."""
+def spawn(work: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> None:
+    """Run `work`, or what was begun, beside everything else.
+
+    What it raises is logged, never swallowed.
+    """
     task = asyncio.ensure_future(work)
     _tasks.add(task)
     task.add_done_callback(_ended)

@@ -14,6 +14,15 @@ _LOAD = """async wanted => {
     await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   }
 }"""
+_TO_THE_TOP = """async () => {
+  const log = document.querySelector('[data-part="log"]');
+  const older = document.querySelector('[data-part="older"]');
+  const top = () => log.scrollHeight - log.clientHeight + log.scrollTop;
+  while (!older.hidden || top() > 1) {
+    log.scrollTop = -log.scrollHeight;
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+  }
+}"""
 _STEP = """async pixels => {
   const log = document.querySelector('[data-part="log"]');
   const view = log.getBoundingClientRect();
@@ -44,6 +53,11 @@ class Log:
         """Scroll up until `count` messages are loaded."""
         self.page.evaluate(_LOAD, count)
         assert self.loaded == count
+        return self
+
+    def to_the_top(self) -> Log:
+        """Scroll up until the oldest message of the device is in sight."""
+        self.page.evaluate(_TO_THE_TOP)
         return self
 
     @property

@@ -56,7 +56,7 @@ def test_older_ones_come_while_scrolling_and_what_is_read_stays_where_it_is(
 def test_dragged_far_away_the_log_shows_what_belongs_there(
     filled: Server, open_app: OpenApp
 ) -> None:
-    log = Log(opened(open_app, filled, long_text(599))).load(600)
+    log = Log(opened(open_app, filled, long_text(599))).load(600).to_the_top()
     top = log.place
     for part in (0.8, 0.5, 0.1):
         log.scroll(round(top * part - log.place))

@@ -26,6 +26,12 @@ SCROLLED_TO = """text => {
   return labels.some(label => label.textContent === text);
 }"""
 """Scrolls to the end, which comes later each time, until an entry is in the document."""
+CANCELLED_AND_ASKED_AGAIN = """discard => {
+  discard.click();
+  document.querySelector('dialog[open]').close();
+  discard.click();
+}"""
+"""Asks again before the browser has said that the first question was closed."""
 
 
 def offline_outbox(server: Server, open_app: OpenApp, *texts: str) -> Outbox:
@@ -113,6 +119,10 @@ def test_discard_asks_first_and_works_by_keyboard_alone(server: Server, open_app
     outbox.wait_for_states("pending", "pending")
     expect(outbox.entry("stay")).to_be_focused()
     expect(outbox.entry("drop")).to_have_count(0)
+    outbox.entry("stay").get_by_role("button", name="Discard").evaluate(CANCELLED_AND_ASKED_AGAIN)
+    dialog.get_by_role("button", name="Discard").click()
+    outbox.wait_for_states("pending")
+    expect(outbox.entry("keep")).to_be_focused()
 
 
 def test_next_attempt_counts_down_offline_and_while_the_server_is_too_busy(

@@ -156,7 +156,7 @@ def test_app_is_installed_updated_and_credited_from_the_settings(
     settings.press("Install")
     expect(app.page).to_have_title("asked to install")
     expect(settings.card("install")).to_be_hidden()
-    app.watch.allow += ["favicon.ico", "ServiceWorker"]
+    app.watch.allow.append("ServiceWorker")
     with app.context.expect_page() as opened:
         app.page.get_by_role("link", name="Licences").click()
     expect(opened.value.locator("body")).to_contain_text("pyodide")

@@ -24,6 +24,7 @@ FILES: dict[str, str | bytes] = {
     "app/main.py": "print('hello')\n" * 200,
     "assets/boot.js": "// boot",
     "assets/driftline.css": "@import url(../runtime/dist/pico.min.css);",
+    "assets/favicon.ico": b"\0\0\1\0",
     "assets/icon.png": b"\x89PNG" + bytes(5_000),
     "assets/make_icons.py": "",
     "runtime/dist/pyscript/core.js": "// core\n" * 500,

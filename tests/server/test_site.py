@@ -92,6 +92,13 @@ def test_page_is_told_its_api_and_nothing_can_break_out_of_the_attribute(tmp_pat
     assert 'content="https://api.example/&quot;&gt;&lt;script&gt;"' in text(site, "index.html")
 
 
+def test_favicon_is_where_browsers_ask_for_it_unasked(tmp_path: Path) -> None:
+    site = collect_site(make_tree(tmp_path))
+    assert site["favicon.ico"].body.startswith(b"\0\0\1\0")
+    assert site["favicon.ico"].content_type == "image/vnd.microsoft.icon"
+    assert "assets/favicon.ico" not in site
+
+
 @pytest.mark.parametrize("fresh", [True, False])
 def test_precache_holds_what_the_page_loads_with_its_integrity(tmp_path: Path, fresh: bool) -> None:
     site = collect_site(make_tree(tmp_path, fresh=fresh))
@@ -102,7 +109,7 @@ def test_precache_holds_what_the_page_loads_with_its_integrity(tmp_path: Path, f
         assert entry["integrity"] == f"sha256-{b64encode(digest).decode()}"
         assert (entry["revision"] is None) == url.startswith(prefix)
     left_out = {url.removeprefix(prefix) for url in site.keys() - entries.keys()}
-    by_others = {"sw.js", "workbox/workbox-core.js"}
+    by_others = {"sw.js", "workbox/workbox-core.js", "favicon.ico"}
     assert left_out == by_others | {"pyscript.toml", "icons.svg", "THIRD-PARTY.txt"}
 
 
