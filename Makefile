@@ -1,7 +1,7 @@
 # What there is to do here; `make` alone lists it. Only CPython 3.11+ is taken for granted
 # (and npm, or else a Node from the Python package index): each verb sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check figures soak chaos bench build runtime chromium postgres clean
+.PHONY: help setup run test check figures screenshots soak chaos bench build runtime chromium postgres clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -13,7 +13,7 @@ TESTS ?= tests
 ARGS ?=
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(DEV) $(PYODIDE) runtime postgres ## Make .venv, install what is pinned, build the browser runtime
 
@@ -31,6 +31,9 @@ check: $(DEV) ## Check format, lint and types
 
 figures: setup chromium ## Measure the page with 10,000 messages, against the bounds
 	@$(PY) -m pytest tests/browser/large_log.py --log-cli-level=INFO
+
+screenshots: setup chromium ## Picture every route and state into docs/screenshots (ARGS="offline conflict")
+	@$(PY) -m tests.browser.pictures $(ARGS)
 
 soak: $(DEV) ## Run the simulation for long (ARGS="--schedules 3000 --seed 1")
 	@$(PY) -m tests.simulation $(or $(ARGS),--schedules 3000)

@@ -1,8 +1,7 @@
 // The boot shim: what has to work before Python does, or when Python does not come up at all. Everything else is
 // Python (app/). The comment of each function says why it is not.
 
-const root = document.documentElement; // its data-route is the view to paint first (app/ui/router.py goes on)
-root.dataset.route = /^#\/(notes|outbox|settings)\b/.exec(location.hash)?.[1] ?? "messages";
+const root = document.documentElement;
 const panel = document.querySelector('[data-testid="boot-error"]');
 const part = (name) => panel.querySelector(`[data-part="${name}"]`); // not Python: see show()
 const PATIENCE = 7000; // ms without any progress, after which a person is told
@@ -48,6 +47,14 @@ function show(kind, detail = "") {
   if (detail && !known.includes(detail)) part("detail").textContent = `${known}\n${detail}`.trim();
   part("more").hidden = !part("detail").textContent;
   if (kind !== "slow") settle();
+}
+
+// Not Python: the tab of the view that is painted first (early.js) is marked before Python is there to do it.
+function markTab() {
+  for (const tab of document.querySelectorAll(".tab")) {
+    if (tab.hash === `#/${root.dataset.route}`) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  }
 }
 
 // Not Python: PyScript cannot start without it, so Python could never report that it is missing.
@@ -127,6 +134,7 @@ new MutationObserver(() => {
   if (isReady()) settle(delete root.dataset.boot);
 }).observe(root, { attributeFilter: ["data-ready"] });
 part("reload").addEventListener("click", reload);
+markTab();
 watchPyScript();
 checkBrowser();
 

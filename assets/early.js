@@ -1,5 +1,8 @@
 // What has to be done before anything is painted, and before PyScript's own script runs: it cannot wait for Python.
 
+// The view to paint first is the one that the address names; app/ui/router.py goes on from there.
+document.documentElement.dataset.route = /^#\/(notes|outbox|settings)\b/.exec(location.hash)?.[1] ?? "messages";
+
 // Shows a theme: "light" or "dark", anything else for the system's. Python calls it with what a person chose
 // (app/browser/device.py); the copy kept here is in time for the first paint, where there is storage for one.
 window.driftlineTheme = (theme) => {

@@ -39,8 +39,8 @@ async def browser_http(
     try:
         response = await fetch(url, js_object(options))
         text = await response.text()
-    except JsException as error:
-        raise Unreachable(f"The server did not answer: {error.message}") from None
+    except JsException:
+        raise Unreachable("The server did not answer.") from None
     came = {name: response.headers.get(name) for name in HEADERS if response.headers.has(name)}
     return HttpResponse(response.status, text, came)
 

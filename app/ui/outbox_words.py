@@ -180,9 +180,8 @@ def summary_text(status: Status) -> str:
         (status.conflicts, "conflict", "conflicts"),
         (status.failed, "not sent", "not sent"),
     )
-    return " · ".join(
-        f"{count:,} {plural(count, one, many)}" for count, one, many in counts if count
-    )
+    known = [f"{count:,} {plural(count, one, many)}" for count, one, many in counts if count]
+    return " · ".join(known) or "Nothing is waiting"
 
 
 def imported_text(added: int, held: int, known: int) -> str:

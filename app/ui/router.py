@@ -14,8 +14,8 @@ from app.ui.routes import Route, page_title, parse_route
 class Router:
     """Follows the address for the life of the page; `route` is observable.
 
-    `data-route` of the root element decides what the style sheet shows; the boot shim sets it
-    before Python is there.
+    `data-route` of the root element decides what the style sheet shows; `early.js` sets it
+    before anything is painted.
     """
 
     def __init__(self) -> None:

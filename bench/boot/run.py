@@ -23,7 +23,7 @@ from tests.browser.chrome import Profile, launch_options
 from tests.browser.servers import Server
 
 MESSAGES = 1_000
-SHOWN = 30
+SHOWN = 40
 """Messages that the app draws before it says that it is ready."""
 
 WARM_LIMIT = 0.45

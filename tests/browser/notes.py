@@ -84,7 +84,12 @@ class Notes:
     def wait_for(self, *expected: tuple[str, str], timeout: float = TIMEOUT) -> Notes:
         """Wait until exactly these notes are listed, as (status, title), in whatever order."""
         for status, title in expected:
-            wanted = self.note(title).and_(self.page.locator(f'[data-status="{status}"]'))
-            expect(wanted).to_have_count(1, timeout=timeout)
+            self.wait_for_note(status, title, timeout=timeout)
         expect(self.app.by_test_id("note")).to_have_count(len(expected), timeout=timeout)
+        return self
+
+    def wait_for_note(self, status: str, title: str, timeout: float = TIMEOUT) -> Notes:
+        """Wait until this note is listed with this status, whatever else is."""
+        wanted = self.note(title).and_(self.page.locator(f'[data-status="{status}"]'))
+        expect(wanted).to_have_count(1, timeout=timeout)
         return self

@@ -132,6 +132,23 @@ class Server:
         ]
         self.post("/api/sync", {**_pull(None), "client_id": "signer", "actions": actions})
 
+    def add_notes_of(self, sender: str, *notes: tuple[str, str]) -> None:
+        """Put notes on the server that another device wrote, as (title, body)."""
+        self._signed += 1
+        actions = [
+            {
+                "id": f"noted-{self._signed}-{seq}",
+                "seq": seq + 100 * self._signed,
+                "type": "create",
+                "collection": "notes",
+                "item_id": f"noted-{self._signed}-{seq}",
+                "data": {"title": title, "body": body},
+                "created_at": int(time.time() * 1000),
+            }
+            for seq, (title, body) in enumerate(notes)
+        ]
+        self.post("/api/sync", {**_pull(None), "client_id": sender, "actions": actions})
+
     def log(self) -> str:
         """Return what the server has written so far."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""

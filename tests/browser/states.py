@@ -25,13 +25,26 @@ def failing(app: App, text: str) -> App:
     return app.wait_ready().online().wait_for_statuses("failed")
 
 
-def conflicting(mine: App, theirs: App, title: str = "Hut") -> Notes:
-    """Let two devices edit a note at the same time; return the one that is in conflict."""
+def conflicting(
+    mine: App,
+    theirs: App,
+    title: str = "Hut",
+    bodies: tuple[str, str, str] = (
+        "Key under the stone",
+        "Key with the warden in the village",
+        "Key with the warden at the lake",
+    ),
+) -> Notes:
+    """Let two devices edit a note at the same time; return the one that is in conflict.
+
+    `bodies` are what the note said before, mine, and theirs.
+    """
     ours, others = Notes(mine), Notes(theirs)
-    ours.enter().write(title, "Key under the stone").wait_for(("synced", title))
-    others.enter().wait_for(("synced", title))
+    before, my_body, their_body = bodies
+    ours.enter().write(title, before).wait_for_note("synced", title)
+    others.enter().wait_for_note("synced", title)
     mine.offline()
-    ours.edit(title, body="Key with the warden in the village")
-    others.edit(title, body="Key with the warden at the lake").wait_for(("synced", title))
+    ours.edit(title, body=my_body)
+    others.edit(title, body=their_body).wait_for_note("synced", title)
     mine.online()
-    return ours.wait_for(("conflict", title))
+    return ours.wait_for_note("conflict", title)

@@ -199,7 +199,7 @@ def test_discarding_says_what_it_means() -> None:
 
 
 def test_summary_counts_what_waits_and_what_needs_a_person() -> None:
-    assert summary_text(Status()) == ""
+    assert summary_text(Status()) == "Nothing is waiting"
     assert summary_text(Status(pending=1_200, conflicts=1, failed=2)) == (
         "1,200 waiting · 1 conflict · 2 not sent"
     )
