@@ -7,8 +7,10 @@
 
 `open_app` takes a server or an address, and any option of a browser context; each call is a
 device of its own, `app.another_tab()` is a second tab on the same one. `prepare` is called with the
-context before anything is loaded, `ready=False` returns before Python is up. `profile` keeps a
-device on disk while its browser is killed and started again: `profile.open(server)`.
+context before anything is loaded, `ready=False` returns before Python is up. With an option or
+`prepare` the browser meets the app for the first time; without, it has nothing but its cache of
+it (tests/browser/devices.py). `profile` keeps a device on disk while its browser is killed and
+started again: `profile.open(server)`.
 
 When a test ends, it fails if any page or worker asked for anything outside its own origin, raised
 an exception, or wrote an error to the console; lines about the network are expected once the test
@@ -18,7 +20,6 @@ each page of a failed test is kept in `test-results/`.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,12 +27,12 @@ from typing import Any, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
-from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.chrome import Profile, launch_options
+from tests.browser.devices import Devices
 from tests.browser.faulty import FaultyServer
 from tests.browser.page import App
-from tests.browser.servers import ROOT, Server
+from tests.browser.servers import ROOT, Server, free_port
 from tests.browser.watch import Watch, origin_of
 
 RESULTS = ROOT / "test-results"
@@ -92,26 +93,38 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+@pytest.fixture(scope="package")
+def devices(chromium: Browser) -> Devices:
+    """Lend devices to tests, one after the other."""
+    return Devices(chromium)
+
+
+@pytest.fixture(scope="package")
+def port() -> int:
+    """Return where the servers of all tests are, one after the other."""
+    return free_port()
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, port: int) -> Iterator[Server]:
     """Start a server with an empty database, for one test."""
-    running = Server(tmp_path)
+    running = Server(tmp_path, port=port)
     running.start()
     yield running
     running.close()
 
 
 @pytest.fixture
-def faulty(tmp_path: Path) -> Iterator[FaultyServer]:
+def faulty(tmp_path: Path, port: int) -> Iterator[FaultyServer]:
     """Start a server that spoils requests when told, for one test."""
-    running = FaultyServer(tmp_path)
+    running = FaultyServer(tmp_path, port)
     running.start()
     yield running
     running.close()
 
 
 @pytest.fixture
-def adopt(request: pytest.FixtureRequest) -> Iterator[Adopt]:
+def adopt(request: pytest.FixtureRequest, devices: Devices) -> Iterator[Adopt]:
     """Watch whatever contexts a test uses, and fail it for what went on behind its pages."""
     watched: list[tuple[BrowserContext, Watch]] = []
 
@@ -124,17 +137,18 @@ def adopt(request: pytest.FixtureRequest) -> Iterator[Adopt]:
 
     yield take
     report = request.node.stash.get(_REPORT, None)
-    if report is None or report.failed:
+    passed = report is not None and not report.failed
+    if not passed:
         _keep_screenshots(request.node.nodeid, [context for context, _ in watched])
-    for context, _ in watched:
-        with contextlib.suppress(PlaywrightError):  # its browser may have been killed
-            context.close()
+    for context, watch in watched:
+        devices.end(context, watch.origin, sound=passed)
+        watch.end()
     problems = [line for _, watch in watched for line in watch.problems()]
     assert not problems, "\n".join(problems)
 
 
 @pytest.fixture
-def open_app(chromium: Browser, adopt: Adopt) -> OpenApp:
+def open_app(chromium: Browser, devices: Devices, adopt: Adopt) -> OpenApp:
     """Open the app on a new device; return once it is ready, unless told otherwise."""
 
     def launch(
@@ -144,7 +158,8 @@ def open_app(chromium: Browser, adopt: Adopt) -> OpenApp:
         prepare: Prepare | None = None,
         **context_options: Any,
     ) -> App:
-        context = chromium.new_context(**context_options)
+        usual = isinstance(target, Server) and not prepare and not context_options
+        context = devices.take() if usual else chromium.new_context(**context_options)
         app = adopt(context, target)
         if prepare:
             prepare(context)

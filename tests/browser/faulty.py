@@ -16,8 +16,8 @@ DEATH = 10.0
 class FaultyServer(Server):
     """A server that spoils requests when told (tests/server/faulty.py)."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "-m", "tests.server.faulty")
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        super().__init__(folder, "-m", "tests.server.faulty", port=port)
 
     def fault(self, kind: str, times: int = 1, seconds: float = 1) -> None:
         """Spoil the next `times` pushes and pulls."""

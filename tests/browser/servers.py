@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,24 +16,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.browser.forked import Forked
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE_SIZE = 500
+PORTS = range(20_000, 32_000)
+"""Below those that systems give to connections: a server that is down for a moment loses none."""
 _DEADLINE = 20.0
 
 
 class Server:
     """`serve.py` on a free port with a fresh SQLite file; port and file outlive a restart.
 
+    At a `port` where a server of another test was, browsers know the app already.
+
     `command` is what to start in place of `serve.py` (a server that misbehaves, say); it takes
     the same options. `was_down` says that the test made requests to it fail.
     """
 
-    def __init__(self, folder: Path, *command: str, database: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *command: str,
+        database: str | None = None,
+        port: int | None = None,
+    ) -> None:
         self._log_path = folder / "server.log"
         self._command = list(command or ("serve.py",))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self.database = database or f"sqlite:///{folder / 'driftline.db'}"
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.was_down = False
         self._signed = 0
@@ -39,19 +53,13 @@ class Server:
     def start(self) -> None:
         """Start it and return once it answers."""
         options = ["--port", str(self.port), "--database", self.database]
-        with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self._command, *options],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        command = [*self._command, *options]
+        self._process = Forked(command, ROOT, os.environ, self._log_path)
         until = time.monotonic() + _DEADLINE
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"The server did not start:\n{self.log()}")
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """Ask it to end, as a host does (SIGTERM), and wait until it has."""
@@ -181,10 +189,12 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nothing listens on now, and that no connection gets by itself."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _pull(cursor: str | None) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from tests.browser.servers import Server
 class PortalServer(Server):
     """A server behind a portal (tests/browser/portal.py)."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "-m", "tests.browser.portal")
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(folder, "-m", "tests.browser.portal", port=port)
 
     def close_portal(self, closed: bool) -> dict[str, int]:
         """Close the portal, or open it; returns how often it redirected, and how often in vain."""
@@ -29,11 +29,11 @@ class PortalServer(Server):
 
 @pytest.fixture(params=["batch", "rest"])
 def portal(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PortalServer]:
     """Start a server behind a portal, its page set up for one of the transports."""
     monkeypatch.setenv("DRIFTLINE_TRANSPORT", request.param)
-    running = PortalServer(tmp_path)
+    running = PortalServer(tmp_path, port)
     running.start()
     yield running
     running.close()

@@ -14,10 +14,10 @@ from tests.browser.servers import Server
 
 
 @pytest.fixture
-def rest_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def rest_server(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Start a server whose page talks to it by plain REST."""
     monkeypatch.setenv("DRIFTLINE_TRANSPORT", "rest")
-    running = Server(tmp_path)
+    running = Server(tmp_path, port=port)
     running.start()
     yield running
     running.close()

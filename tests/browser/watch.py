@@ -23,16 +23,27 @@ class Watch:
     """
 
     def __init__(self, context: BrowserContext, origin: str, cut_off: Callable[[], bool]) -> None:
+        self.origin = origin
         self.origins = {origin}
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.allow: list[str] = []
         self.went_offline = False
         self._cut_off = cut_off
-        context.on("request", self._requested)
-        context.on("console", self._said)
-        context.on("weberror", self._raised)
-        context.on("page", lambda page: page.on("websocket", lambda s: self.requests.append(s.url)))
+        self._context = context
+        self._listeners = {
+            "request": self._requested,
+            "console": self._said,
+            "weberror": self._raised,
+            "page": lambda page: page.on("websocket", lambda s: self.requests.append(s.url)),
+        }
+        for event, listener in self._listeners.items():
+            context.on(event, listener)
+
+    def end(self) -> None:
+        """Watch no longer: the context is another test's now."""
+        for event, listener in self._listeners.items():
+            self._context.remove_listener(event, listener)
 
     def foreign_requests(self) -> list[str]:
         """Return the addresses outside the page's own origin that were asked for, in vain or not.
