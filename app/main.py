@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from js import URL, document, driftline, driftlineTheme, location
 from pyodide.ffi import JsException
 
+from app.browser.background import Background
 from app.browser.console import log_to_console
 from app.browser.device import BrowserDevice
 from app.browser.ffi import BrowserClock, BrowserRandom
 from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
 from app.browser.network import event_stream, online, watch_network
-from app.browser.tabs import LockLeadership, TabChannel
+from app.browser.tabs import LockLeadership, TabChannel, has_locks
 from app.browser.updates import Updates
 from app.core.collections import registry
 from app.core.messages import COLLECTION as MESSAGES
@@ -26,6 +27,7 @@ from app.core.notes import COLLECTION as NOTES
 from app.core.notes import Note
 from app.core.schema import UPGRADES
 from app.errors import DriftlineError, StorageError, StorageNewer
+from app.ports import Leadership, Store
 from app.sync.client import Client, World
 from app.sync.identity import first_write
 from app.sync.pokes import Pokes
@@ -73,6 +75,15 @@ def transport(world: World) -> Transport | None:
     return RestTransport(world.http, world.clock, registry, api_url())
 
 
+def leadership(store: Store) -> Leadership:
+    """Return how the tabs of this device agree on the one that leads."""
+    if has_locks():
+        return LockLeadership(DATABASE)
+    from app.sync.lease import LeaseLeadership  # browsers that have Python have locks, too
+
+    return LeaseLeadership(store, BrowserClock(), str(BrowserRandom().getrandbits(64)))
+
+
 async def connect() -> Client:
     """Return a client on this browser's network, and on its storage where it has any.
 
@@ -84,7 +95,7 @@ async def connect() -> Client:
         http=browser_http,
         clock=BrowserClock(),
         random=BrowserRandom(),
-        leadership=LockLeadership(DATABASE),
+        leadership=leadership(store),
         channel=TabChannel(DATABASE),
         online=online,
         prepare_handlers=patch_standard_http,
@@ -124,6 +135,7 @@ class App:
         self._protected = False
         self._update_ready = Writable(False)
         self._updates = Updates(self._offer_update)
+        self._background = Background(self._wake)
         self._shell = Shell(self._sync, self._updates.apply, self._dismiss)
         self._router = Router()
         self._pages: dict[str, asyncio.Future[Page]] = {}
@@ -149,10 +161,12 @@ class App:
         gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
         gc.set_threshold(COLLECT_AFTER)
         watch_network(self._client.resume, self._client.connection.set_disconnected)
+        self._client.status.subscribe(self._waits)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
         spawn(self._client.run())
         spawn(self._updates.watch())
+        spawn(self._background.watch())
         spawn(self._prepare())
 
     async def _page(self, view: str) -> Page:
@@ -223,6 +237,13 @@ class App:
         """
         connected = self._client.connection.is_connected.get() and not plain_rest()
         self._pokes.follow(connected and self._client.leading.get())
+
+    def _waits(self, status: Status) -> None:
+        connected = status.connection.status == "connected"
+        self._background.note(status.pending, connected)
+
+    def _wake(self) -> None:
+        self._client.wake(urgent=True)
 
     def _sync(self) -> None:
         spawn(self._client.sync())

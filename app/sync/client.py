@@ -25,6 +25,7 @@ from app.sync.erasure import Erasure
 from app.sync.export import exported
 from app.sync.handlers import Handler, Handlers
 from app.sync.identity import identity_at_last, own_identity
+from app.sync.inbox import Courier, Inbox
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
@@ -76,6 +77,10 @@ class Client:
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
         )
+        self._inbox = Inbox(
+            world.store, self._changes, self.status, self._runner.check, world.clock
+        )
+        self._courier = Courier(world.store, None if transport else api_url, self._handlers)
         outcomes = Outcomes(world.store, self._changes, world.clock)
         self.queue = Queue(
             world.store,
@@ -160,7 +165,10 @@ class Client:
         self._erasure.working = asyncio.current_task()
         identity = self._identity or await identity_at_last(self._world)
 
+        await self._courier.brief()
+
         async def lead() -> None:
+            await self._inbox.empty()
             if self._peers.followed:  # the one before may have died before it told what it did
                 self._changes.announce_everything()
             await self._peers.lead(self._engine(identity))
@@ -182,6 +190,7 @@ class Client:
         have died between its commit and its word.
         """
         self._changes.tell_everything()
+        self._peers.greet()
         self.wake(urgent=True)
 
     async def dismiss_restored(self) -> None:

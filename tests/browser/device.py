@@ -1,0 +1,146 @@
+"""A device with background sync in a real Chromium: its worker, its events, what it stores."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, CDPSession, Page, Worker
+from playwright.sync_api import Error as PlaywrightError
+
+from app.core.schema import UPGRADES
+from app.memory import MemoryStore
+from app.ports import Put
+from tests.browser.faulty import FaultyServer
+from tests.browser.servers import Server
+
+PERMISSIONS = ["background-sync", "notifications"]
+WITHIN = 20.0
+BLANK = "/assets/icon.svg"
+"""A page of the same origin without the app: it reaches the storage and starts nothing."""
+
+_DUMP = """async () => {
+  const open = indexedDB.open("driftline");
+  const db = await new Promise((ok, no) => {
+    open.onsuccess = () => ok(open.result);
+    open.onerror = no;
+  });
+  const stores = {};
+  for (const name of db.objectStoreNames) {
+    const all = db.transaction(name).objectStore(name).getAll();
+    stores[name] = await new Promise(ok => (all.onsuccess = () => ok(all.result)));
+  }
+  db.close();
+  return stores;
+}"""
+_LOAD = """async (stores) => {
+  const open = indexedDB.open("driftline");
+  const db = await new Promise((ok, no) => {
+    open.onsuccess = () => ok(open.result);
+    open.onerror = no;
+  });
+  const transaction = db.transaction(Object.keys(stores), "readwrite");
+  for (const [name, values] of Object.entries(stores)) {
+    transaction.objectStore(name).clear();
+    for (const value of values) transaction.objectStore(name).put(value);
+  }
+  await new Promise((ok, no) => { transaction.oncomplete = ok; transaction.onabort = no; });
+  db.close();
+}"""
+
+Stores = dict[str, list[dict[str, Any]]]
+
+
+class RecordingServer(FaultyServer):
+    """A server that keeps what was pushed to it (tests/browser/recording.py)."""
+
+    def __init__(self, folder: Path) -> None:
+        Server.__init__(self, folder, "-m", "tests.browser.recording")
+
+    def pushes(self) -> list[str]:
+        """Return the bodies of all pushes and pulls since its start."""
+        with urllib.request.urlopen(f"{self.url}/__pushes__", timeout=10) as answer:
+            return list(json.load(answer))
+
+
+class Bench:
+    """A blank page of the app's origin, through which a test drives the worker and the storage."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url.rstrip("/")
+        self.page: Page = context.new_page()
+        self.page.goto(self.url + BLANK)
+        self._session: CDPSession = context.new_cdp_session(self.page)
+        self._registration = ""
+        self._session.on("ServiceWorker.workerRegistrationUpdated", self._registered)
+        self._session.send("ServiceWorker.enable")
+        wait_until(lambda: self._registration != "", self.page)
+
+    def _registered(self, event: dict[str, Any]) -> None:
+        for registration in event["registrations"]:
+            if not registration["isDeleted"]:
+                self._registration = registration["registrationId"]
+
+    def sync(self, tag: str = "sync-actions", *, last_chance: bool = False) -> None:
+        """Have the browser send the worker a `sync` event now."""
+        self._session.send(
+            "ServiceWorker.dispatchSyncEvent",
+            {
+                "origin": self.url,
+                "registrationId": self._registration,
+                "tag": tag,
+                "lastChance": last_chance,
+            },
+        )
+
+    def stop_worker(self) -> None:
+        """Kill the worker where it stands."""
+        self._session.send("ServiceWorker.stopAllWorkers")
+
+    def worker(self) -> Worker:
+        """Return the worker that runs, started if need be."""
+        self.page.evaluate("navigator.serviceWorker.ready.then(r => r.active.postMessage({}))")
+        wait_until(lambda: bool(self.context.service_workers), self.page)
+        return self.context.service_workers[-1]
+
+    def stores(self) -> Stores:
+        """Return everything that the device stores."""
+        found: Stores = self.page.evaluate(_DUMP)
+        return found
+
+    def load(self, **stores: list[dict[str, Any]]) -> None:
+        """Put these values in the place of all that is in the stores of these names."""
+        self.page.evaluate(_LOAD, stores)
+
+    def answered(self) -> bool:
+        """Tell whether every record of the inbox has its answer."""
+        return all(record["answer"] is not None for record in self.stores()["inbox"])
+
+    def sent(self) -> list[str]:
+        """Return the ids of the actions that the inbox has an answer for."""
+        inbox = self.stores()["inbox"]
+        return [it["id"] for record in inbox if record["answer"] for it in record["actions"]]
+
+
+def kept(stores: Stores) -> MemoryStore:
+    """Return a store on CPython that holds what a device stores."""
+    store = MemoryStore(UPGRADES)
+    writes = [Put(name, value) for name, values in stores.items() for value in values]
+    for write in writes:
+        store._put(store._kept, store._unique, write)
+    return store
+
+
+def wait_until(condition: Callable[[], bool], page: Page, within: float = WITHIN) -> None:
+    """Wait until `condition` holds, while the browser goes on."""
+    until = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < until, f"did not happen within {within} s"
+        with contextlib.suppress(PlaywrightError):
+            page.wait_for_timeout(50)
