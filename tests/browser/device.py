@@ -15,7 +15,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from app.core.schema import UPGRADES
 from app.memory import MemoryStore
-from app.ports import Put
+from app.ports import IndexDefinition, Put
 from tests.browser.faulty import FaultyServer
 from tests.browser.servers import Server
 
@@ -53,19 +53,46 @@ _LOAD = """async (stores) => {
   db.close();
 }"""
 
+_INSTALL = """async (steps) => {
+  await import("/assets/idb.js");
+  (await driftlineIdb.open("driftline", steps, () => {})).close();
+  await navigator.serviceWorker.register("/sw.js", {updateViaCache: "none"});
+  await navigator.serviceWorker.ready;
+}"""
+
 Stores = dict[str, list[dict[str, Any]]]
 
 
 class RecordingServer(FaultyServer):
     """A server that keeps what was pushed to it (tests/browser/recording.py)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, steps: bool = False) -> None:
         Server.__init__(self, folder, "-m", "tests.browser.recording")
+        self.environment = {"DRIFTLINE_STEPS": "1"} if steps else {}
 
     def pushes(self) -> list[str]:
         """Return the bodies of all pushes and pulls since its start."""
         with urllib.request.urlopen(f"{self.url}/__pushes__", timeout=10) as answer:
             return list(json.load(answer))
+
+
+def upgrade_steps() -> list[dict[str, Any]]:
+    """Return the steps that make the database, in the form that assets/idb.js takes them."""
+
+    def index(store: str, it: IndexDefinition) -> dict[str, Any]:
+        flags = {"unique": it.unique, "multiEntry": it.multi_entry}
+        return {"store": store, "name": it.name, "keyPath": it.key_path, **flags}
+
+    return [
+        {
+            "stores": [{"name": store.name, "keyPath": store.key_path} for store in step.stores],
+            "indexes": [
+                *[index(store.name, it) for store in step.stores for it in store.indexes],
+                *[index(*named) for named in step.indexes],
+            ],
+        }
+        for step in UPGRADES
+    ]
 
 
 class Bench:
@@ -75,12 +102,26 @@ class Bench:
         self.context = context
         self.url = url.rstrip("/")
         self.page: Page = context.new_page()
+        self.page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         self.page.goto(self.url + BLANK)
         self._session: CDPSession = context.new_cdp_session(self.page)
         self._registration = ""
         self._session.on("ServiceWorker.workerRegistrationUpdated", self._registered)
         self._session.send("ServiceWorker.enable")
         wait_until(lambda: self._registration != "", self.page)
+
+    @classmethod
+    def without_python(cls, context: BrowserContext, url: str) -> Bench:
+        """Return one on a device where the app was installed, but the page never ran."""
+        page = context.new_page()
+        page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        page.goto(url + BLANK)
+        page.evaluate(_INSTALL, json.dumps(upgrade_steps()))
+        page.close()
+        bench = cls(context, url)
+        metadata = {"client_id": "c", "seq": 0, "courier": {"api": "./api", "local_types": []}}
+        bench.load(metadata=[{"key": key, "value": value} for key, value in metadata.items()])
+        return bench
 
     def _registered(self, event: dict[str, Any]) -> None:
         for registration in event["registrations"]:
@@ -118,9 +159,12 @@ class Bench:
         """Put these values in the place of all that is in the stores of these names."""
         self.page.evaluate(_LOAD, stores)
 
-    def answered(self) -> bool:
-        """Tell whether every record of the inbox has its answer."""
-        return all(record["answer"] is not None for record in self.stores()["inbox"])
+    def idle(self) -> bool:
+        """Tell whether neither a page nor the worker holds the leader's lock."""
+        held: bool = self.page.evaluate(
+            "navigator.locks.query().then(({held}) => held.some(lock => lock.name === 'driftline'))"
+        )
+        return not held
 
     def sent(self) -> list[str]:
         """Return the ids of the actions that the inbox has an answer for."""

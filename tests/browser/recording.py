@@ -2,13 +2,13 @@
 
 It takes the options of serve.py and the faults of tests/server/faulty.py. `GET /__pushes__` gives
 the bodies of all requests to `/api/sync` since its start. Where `DRIFTLINE_STEPS` is set, sw.js is
-served with a step before each of its awaits (`STEP`), at which a test can have the worker stop.
+served with a step before each of its awaits (`STEP`), at which a test can have the worker stop, and
+sends two actions at a time.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from starlette.datastructures import State
@@ -48,7 +48,9 @@ class Recorder:
         if scope["path"] == PUSHES:
             return await JSONResponse(self._pushes)(scope, receive, send)
         if scope["path"] == "/sw.js" and "DRIFTLINE_STEPS" in os.environ:
-            return await stepping()(scope, receive, send)
+            messages = await self._app._answered({**scope, "headers": []}, receive)
+            source = b"".join(message.get("body", b"") for message in messages).decode()
+            return await stepping(source)(scope, receive, send)
         if scope["path"] == "/api/sync":
             receive = await self._kept(scope, receive)
         return await self._app(scope, receive, send)
@@ -64,12 +66,12 @@ class Recorder:
         return again
 
 
-def stepping() -> Response:
-    """Return sw.js with a step before each await."""
-    source = (ROOT / "sw.js").read_text(encoding="utf-8")
-    stepped = re.sub(
-        r"^(?!//)(.*)$", lambda line: line[1].replace("await ", AWAIT), source, flags=re.M
-    )
+def stepping(source: str) -> Response:
+    """Return a worker with a step before each await of its code."""
+    lines = [
+        it if it.startswith("//") else it.replace("await ", AWAIT) for it in source.split("\n")
+    ]
+    stepped = "\n".join(lines).replace("MOST_ACTIONS = 100", "MOST_ACTIONS = 2")
     return Response(STEP + stepped, media_type="text/javascript")
 
 

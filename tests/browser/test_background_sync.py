@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import OpenProfile
-from tests.browser.device import PERMISSIONS, Bench, RecordingServer, wait_until
+from tests.browser.device import PERMISSIONS, RecordingServer, wait_until
 
 
 @pytest.fixture
