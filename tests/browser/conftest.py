@@ -29,6 +29,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from tests.browser.chrome import Profile, launch_options
+from tests.browser.device import PERMISSIONS, Bench, RecordingServer
 from tests.browser.devices import Devices
 from tests.browser.faulty import FaultyServer
 from tests.browser.page import App
@@ -124,6 +125,15 @@ def faulty(tmp_path: Path, port: int) -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
+def recording(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RecordingServer]:
+    """Start a server that keeps what is pushed to it; with the parameter true, sw.js has steps."""
+    running = RecordingServer(tmp_path, steps=getattr(request, "param", False))
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
 def adopt(request: pytest.FixtureRequest, devices: Devices) -> Iterator[Adopt]:
     """Watch whatever contexts a test uses, and fail it for what went on behind its pages."""
     watched: list[tuple[BrowserContext, Watch]] = []
@@ -173,6 +183,14 @@ def open_app(chromium: Browser, devices: Devices, adopt: Adopt) -> OpenApp:
 def profile(playwright: Playwright, tmp_path: Path, adopt: Adopt) -> OpenProfile:
     """Keep a device on disk, so that its browser can be closed or killed and started again."""
     return OpenProfile(playwright, tmp_path / "profile", adopt)
+
+
+@pytest.fixture
+def bench(recording: RecordingServer, profile: OpenProfile, adopt: Adopt) -> Bench:
+    """Return a device on which the app is installed, and closed: Python never ran there."""
+    context = profile.launch(permissions=PERMISSIONS)
+    app = adopt(context, recording)
+    return Bench.without_python(context, recording.url, app.watch)
 
 
 def _keep_screenshots(test: str, contexts: list[BrowserContext]) -> None:

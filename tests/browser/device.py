@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, CDPSession, Page, Worker
 from playwright.sync_api import Error as PlaywrightError
 
-from app.core.schema import UPGRADES
+from app.core.collections import registry
+from app.core.decision import Decision
+from app.core.enqueue import Draft, enqueue
+from app.core.schema import OUTBOX, UPGRADES
 from app.memory import MemoryStore
-from app.ports import IndexDefinition, Put
+from app.ports import IndexDefinition, Put, Value
 from tests.browser.faulty import FaultyServer
 from tests.browser.servers import Server
+from tests.browser.watch import Watch
 
 PERMISSIONS = ["background-sync", "notifications"]
 WITHIN = 20.0
+NOW = 1_900_000_000_000
 BLANK = "/assets/icon.svg"
 """A page of the same origin without the app: it reaches the storage and starts nothing."""
 
@@ -98,9 +105,10 @@ def upgrade_steps() -> list[dict[str, Any]]:
 class Bench:
     """A blank page of the app's origin, through which a test drives the worker and the storage."""
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    def __init__(self, context: BrowserContext, url: str, watch: Watch) -> None:
         self.context = context
         self.url = url.rstrip("/")
+        self.watch = watch
         self.page: Page = context.new_page()
         self.page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         self.page.goto(self.url + BLANK)
@@ -111,14 +119,14 @@ class Bench:
         wait_until(lambda: self._registration != "", self.page)
 
     @classmethod
-    def without_python(cls, context: BrowserContext, url: str) -> Bench:
+    def without_python(cls, context: BrowserContext, url: str, watch: Watch) -> Bench:
         """Return one on a device where the app was installed, but the page never ran."""
         page = context.new_page()
         page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page.goto(url + BLANK)
         page.evaluate(_INSTALL, json.dumps(upgrade_steps()))
         page.close()
-        bench = cls(context, url)
+        bench = cls(context, url, watch)
         metadata = {"client_id": "c", "seq": 0, "courier": {"api": "./api", "local_types": []}}
         bench.load(metadata=[{"key": key, "value": value} for key, value in metadata.items()])
         return bench
@@ -139,6 +147,29 @@ class Bench:
                 "lastChance": last_chance,
             },
         )
+
+    def leave(self) -> None:
+        """Leave the origin, so that no page of it is open any more."""
+        self.page.goto("about:blank")
+
+    def come_back(self) -> None:
+        """Open the blank page of the origin again."""
+        self.page.goto(self.url + BLANK)
+
+    def tags(self) -> list[str]:
+        """Return the tags that the browser still has to send an event for."""
+        found: list[str] = self.page.evaluate(
+            "navigator.serviceWorker.ready.then(ready => ready.sync.getTags())"
+        )
+        return found
+
+    def notifications(self) -> list[str]:
+        """Return the titles of the notifications that are shown."""
+        found: list[str] = self.page.evaluate(
+            "navigator.serviceWorker.ready.then(ready => ready.getNotifications())"
+            ".then(all => all.map(({title}) => title))"
+        )
+        return found
 
     def stop_worker(self) -> None:
         """Kill the worker where it stands."""
@@ -170,6 +201,26 @@ class Bench:
         """Return the ids of the actions that the inbox has an answer for."""
         inbox = self.stores()["inbox"]
         return [it["id"] for record in inbox if record["answer"] for it in record["actions"]]
+
+
+def on_cpython(store: MemoryStore, *decisions: Decision) -> list[Any]:
+    """Carry out decisions; in a thread, since Playwright has this one's event loop."""
+
+    async def all_of_them() -> list[Any]:
+        return [await store.transact(one.queries, one.decide) for one in decisions]
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, all_of_them()).result()
+
+
+def written(store: MemoryStore, name: str, texts: list[str]) -> list[Value]:
+    """Enqueue messages, each called `name` and its number, and return the outbox."""
+    drafts = [
+        Draft(f"{name}-{n}", "send_message", "messages", f"{name}-{n}", {"text": text}, NOW)
+        for n, text in enumerate(texts)
+    ]
+    on_cpython(store, enqueue(drafts, registry))
+    return [json.loads(kept.text) for kept in store._kept[OUTBOX].values()]
 
 
 def kept(stores: Stores) -> MemoryStore:

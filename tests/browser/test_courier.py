@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.core.claim import Claim, claim, requeue
-from app.core.collections import registry
-from app.core.decision import Decision
-from app.core.enqueue import Draft, enqueue
 from app.core.schema import OUTBOX
 from app.memory import MemoryStore
 from app.ports import Scan, Value
 from app.sync.transport import Push, render_request
-from tests.browser.conftest import Adopt, OpenProfile
-from tests.browser.device import PERMISSIONS, Bench, RecordingServer, Stores, kept, wait_until
+from tests.browser.device import (
+    NOW,
+    Bench,
+    RecordingServer,
+    Stores,
+    kept,
+    on_cpython,
+    wait_until,
+    written,
+)
 from tests.courier import settle_all
 
 LOCAL = "carried_out_here"
-NOW = 1_900_000_000_000
 LATER = NOW + 10_000_000_000_000
 STATES = (
     {"state": "pending", "next_attempt_at": 0},
@@ -44,26 +44,6 @@ STATES = (
 TEXTS = ("plain", "“quoted” \\ \"'", "ünïcödé \u2028 \U0001f300", "line\nbreak\ttab", "x" * 3_000)
 
 
-def on_cpython(store: MemoryStore, *decisions: Decision) -> list[Any]:
-    """Carry out decisions; in a thread, since Playwright has this one's event loop."""
-
-    async def all_of_them() -> list[Any]:
-        return [await store.transact(one.queries, one.decide) for one in decisions]
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, all_of_them()).result()
-
-
-def written(store: MemoryStore, name: str, texts: list[str]) -> list[Value]:
-    """Enqueue messages, each called `name` and its number, and return the outbox."""
-    drafts = [
-        Draft(f"{name}-{n}", "send_message", "messages", f"{name}-{n}", {"text": text}, NOW)
-        for n, text in enumerate(texts)
-    ]
-    on_cpython(store, enqueue(drafts, registry))
-    return [json.loads(kept.text) for kept in store._kept[OUTBOX].values()]
-
-
 def python_would_send(stores: Stores) -> str:
     """Return the body of the request that a page would make of what is stored."""
     store = kept(stores)
@@ -79,24 +59,8 @@ def python_would_send(stores: Stores) -> str:
     )
 
 
-@pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RecordingServer]:
-    running = RecordingServer(tmp_path, steps=getattr(request, "param", False))
-    running.start()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def bench(server: RecordingServer, profile: OpenProfile, adopt: Adopt) -> Bench:
-    """Return a device on which the app is installed, and closed."""
-    context = profile.launch(permissions=PERMISSIONS)
-    adopt(context, server)
-    return Bench.without_python(context, server.url)
-
-
 def test_worker_sends_what_python_would_send_byte_for_byte(
-    server: RecordingServer, bench: Bench
+    recording: RecordingServer, bench: Bench
 ) -> None:
     metadata = {it["key"]: it for it in bench.stores()["metadata"]}
     metadata["courier"]["value"]["local_types"] = [LOCAL]
@@ -115,10 +79,10 @@ def test_worker_sends_what_python_would_send_byte_for_byte(
             metadata["cursor"] = {"key": "cursor", "value": f"c{seed}"}
         bench.load(outbox=outbox, metadata=list(metadata.values()), inbox=[])
         expected = python_would_send(bench.stores())
-        before = len(server.pushes())
+        before = len(recording.pushes())
         bench.sync()
-        wait_until(lambda before=before: len(server.pushes()) > before, bench.page)
-        assert server.pushes()[before] == expected, f"seed {seed}"
+        wait_until(lambda before=before: len(recording.pushes()) > before, bench.page)
+        assert recording.pushes()[before] == expected, f"seed {seed}"
         wait_until(bench.idle, bench.page)
 
 
@@ -152,11 +116,11 @@ class Kills:
         return 0 if at else int(worker.evaluate("self.steps"))
 
 
-@pytest.mark.parametrize("server", [True], indirect=True)
+@pytest.mark.parametrize("recording", [True], indirect=True)
 def test_e2_worker_killed_at_every_await_loses_nothing_and_has_one_effect_each(
-    server: RecordingServer, bench: Bench
+    recording: RecordingServer, bench: Bench
 ) -> None:
-    kills = Kills(server, bench)
+    kills = Kills(recording, bench)
     steps = kills.trip(0)
     assert steps > 20
     for at in range(1, steps + 1):
@@ -176,7 +140,7 @@ def settled(store: MemoryStore) -> list[Value]:
 
 
 def test_worker_drains_a_hundred_actions_without_any_python(
-    server: RecordingServer, bench: Bench
+    recording: RecordingServer, bench: Bench
 ) -> None:
     known = {it["key"]: it for it in bench.stores()["metadata"]}
     store = kept({"metadata": [known["seq"]]})
@@ -184,7 +148,7 @@ def test_worker_drains_a_hundred_actions_without_any_python(
     requested: list[str] = []
     bench.context.on("request", lambda request: requested.append(request.url))
     bench.sync()
-    wait_until(lambda: len(server.stored()) == 100, bench.page)
+    wait_until(lambda: len(recording.stored()) == 100, bench.page)
     wait_until(bench.idle, bench.page)
-    assert server.stored() == [f"m{n}" for n in range(100)]
-    assert set(requested) <= {f"{server.url}/api/sync"}
+    assert recording.stored() == [f"m{n}" for n in range(100)]
+    assert set(requested) <= {f"{recording.url}/api/sync"}
