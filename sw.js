@@ -225,14 +225,15 @@ async function carry(tag) {
   }
 }
 
-// Counts the entries that are to be sent by now, or, with `states`, all that are in these.
-async function count(states = { pending: Date.now(), in_flight: Number.MAX_SAFE_INTEGER }) {
+// Counts the entries that are under way, or are to be sent by `until`.
+async function count(until = Number.MAX_SAFE_INTEGER) {
   const db = await open();
   if (!db) return 0;
   try {
     const due = db.transaction("outbox").objectStore("outbox").index("state_next_attempt_at");
-    const counts = Object.entries(states).map(([state, until]) => due.count(IDBKeyRange.bound([state, 0], [state, until])));
-    return (await Promise.all(counts.map(answered))).reduce((sum, one) => sum + one, 0);
+    const of = (state, last) => answered(due.count(IDBKeyRange.bound([state, 0], [state, last])));
+    const [flying, pending] = await Promise.all([of("in_flight", Number.MAX_SAFE_INTEGER), of("pending", until)]);
+    return flying + pending;
   } finally {
     db.close();
   }
@@ -252,7 +253,7 @@ async function deliver(tag) {
     const carried = (lock) => lock && carry(tag).then(() => true);
     if (await navigator.locks.request(DATABASE, { ifAvailable: true }, carried)) return;
     if (!woken) await wakePages();
-    if (tag === DATA || !(await count())) return;
+    if (tag === DATA || !(await count(Date.now()))) return;
     if (Date.now() > until) throw new Error("The page that leads has not sent everything.");
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
@@ -262,7 +263,7 @@ async function deliver(tag) {
 // if they allowed that, how much waits; never what.
 async function giveUpForNow() {
   await registration.sync.register(ACTIONS).catch(() => {});
-  const number = await count({ pending: Number.MAX_SAFE_INTEGER, in_flight: Number.MAX_SAFE_INTEGER });
+  const number = await count();
   const pages = await clients.matchAll({ type: "window", includeUncontrolled: true });
   const isSeen = pages.some(({ visibilityState }) => visibilityState === "visible");
   if (!number || isSeen || Notification.permission !== "granted") return;
