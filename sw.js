@@ -134,7 +134,8 @@ async function choose(outbox, trip, now) {
     const chosen = [];
     let bytes = 0;
     for (const entry of found) {
-      if (trip.local.has(entry.type) || !isSound(entry)) trip.held.add(itemOf(entry));
+      const isHandled = entry.state === "in_flight" && entry.local; // perhaps by a page that does not lead
+      if (isHandled || trip.local.has(entry.type) || !isSound(entry)) trip.held.add(itemOf(entry));
       if (trip.held.has(itemOf(entry))) {
         trip.done.add(entry.seq);
         continue;
