@@ -10,9 +10,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.core.attempt import NEXT, read_attempt
 from app.core.entry import read_entries
-from app.core.inbox import NEXT, doubt_attempt, read_attempt, settle_attempt
-from app.core.outbox import CURSOR, SEQ, value_of
+from app.core.inbox import doubt_attempt, settle_attempt
+from app.core.metadata import CLIENT_ID, CURSOR, RESET, SEQ, id_of, number_of
+from app.core.reset import place_of
 from app.core.schema import INBOX, OUTBOX
 from app.memory import MemoryStore
 from app.ports import Batch, Put, Scan, Value
@@ -56,12 +58,15 @@ class Courier:
 
     async def _take(self) -> tuple[Value, str] | None:
         self._step()
-        queries = [Scan(OUTBOX), Scan(INBOX), CURSOR, SEQ]
+        queries = [Scan(OUTBOX), Scan(INBOX), CURSOR, RESET, SEQ, CLIENT_ID]
         taken: tuple[Value, str] | None = await self._store.transact(queries, self._decide)
         return taken
 
-    def _decide(self, outbox: list[Value], inbox: list[Value], cursor: Any, seq: Any) -> Batch:
-        done, held, asked, opened = _learnt(inbox, value_of(cursor))
+    def _decide(
+        self, outbox: list[Value], inbox: list[Value], cursor: Any, reset: Any, seq: Any, who: Any
+    ) -> Batch:
+        now = id_of(who) or ""
+        done, held, asked, opened = _learnt(inbox, place_of(cursor, reset))
         waiting = [it for it in outbox if it["state"] in ("pending", "in_flight")]
         if opened is not None:
             ids = {it["id"] for it in opened["actions"]}
@@ -69,17 +74,19 @@ class Courier:
         else:
             again = []
         fresh = [it for it in waiting if it["seq"] not in done and _item(it) not in held]
-        chosen = again or sorted(fresh, key=_due)[: self._limit]
+        chosen = again or _of_one_client(sorted(fresh, key=_due)[: self._limit], now)
         if not chosen:
             return Batch()
         entries = read_entries(chosen)
+        client = (opened["client"] if again and opened else entries[0].client_id) or now
         number = (
             opened["id"] if again and opened else max((it["id"] for it in inbox), default=0) + 1
         )
         actions = [{"seq": it.seq, "id": it.id, "item": "/".join(it.item)} for it in entries]
-        record = {"id": number, "at": 0, "asked": asked, "actions": actions, "answer": None}
-        settled = outbox[0]["seq"] - 1 if outbox else value_of(seq, 0)
-        body = render_request(Push("c", asked, settled, entries))
+        sent = {"client": client, "again": bool(again), "asked": asked, "actions": actions}
+        record = {"id": number, "at": 0, **sent, "answer": None}
+        settled = outbox[0]["seq"] - 1 if outbox else number_of(seq) or 0
+        body = render_request(Push(client, asked, settled, entries))
         return Batch([Put(INBOX, record)], (record, body))
 
     def _step(self) -> None:
@@ -117,6 +124,19 @@ def _learnt(inbox: Sequence[Value], cursor: str | None) -> tuple[set[int], set[s
         done |= {it["seq"] for it in record["actions"]}
         held |= {it["item"] for it in record["actions"] if it["id"] not in applied}
     return done, held, cursor, opened
+
+
+def _of_one_client(values: list[Value], now: str) -> list[Value]:
+    """Return what goes under the client of the oldest, without what stands behind another's."""
+    ours: list[Value] = []
+    behind: set[str] = set()
+    values = sorted(values, key=lambda it: it["seq"])
+    for value in values:
+        if (value["client_id"] or now) != (values[0]["client_id"] or now):
+            behind.add(_item(value))
+        elif _item(value) not in behind:
+            ours.append(value)
+    return ours
 
 
 def _item(value: Value) -> str:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from js import document, driftline, navigator, window
+from js import document, driftline, location, navigator, window
 from pyodide.ffi import JsException, create_proxy
 
 from app.browser.ffi import js_object, listen
@@ -18,7 +18,8 @@ from app.browser.ffi import js_object, listen
 ACTIONS = "sync-actions"
 DATA = "sync-data"
 GRACE = 1.0
-"""Seconds in which a page that is connected sends by itself, before the worker is asked to."""
+"""Seconds in which a page that is connected sends by itself, before the worker is asked to; what is
+written meanwhile is asked for once."""
 PERIOD = 12 * 3_600_000
 """Milliseconds between pulls in the background; browsers allow no shorter ones."""
 
@@ -26,65 +27,68 @@ _log = logging.getLogger(__name__)
 
 
 class Background:
-    """Registers with the browser what is to be done once there is a network, page or no page.
+    """Registers with the browser what is to be done once there is a network, page or no page."""
 
-    `wake` is called when the worker was started and found that a page leads.
-    """
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(self) -> None:
         self._registration: Any = None
         self._waiting = 0
         self._connected = False
         self._pause: asyncio.TimerHandle | None = None
+        self._again = False
         self._refused = create_proxy(_refused)
 
-    async def watch(self) -> None:
-        """Find the service worker's registration and serve it for the life of the page."""
+    async def watch(self, wake: Callable[[], None]) -> None:
+        """Find the service worker's registration and serve it for the life of the page.
+
+        `wake` is called when the worker has something to do and found that a page leads.
+        """
+
+        def told(event: Any) -> None:
+            if event.data.type == "wake":
+                wake()
+            elif event.data.type == "open":  # a notification was tapped
+                location.hash = event.data.route
+
         if not await driftline.registration:
             return
         self._registration = await navigator.serviceWorker.ready
-        listen(navigator.serviceWorker, "message", self._told)
+        listen(navigator.serviceWorker, "message", told)
         listen(window, "pagehide", lambda _event: self._leave())
-        listen(document, "visibilitychange", self._hidden)
-        if self._waiting:
-            self._ask_soon()
+        listen(document, "visibilitychange", lambda _event: self._leave(document.hidden))
+        if self._waiting or self._pause:
+            self._register(ACTIONS)
         await self._register_periodic()
+
+    def asked(self) -> None:
+        """Take note that something was written: it waits from now on, unless it is sent at once."""
+        if self._pause is not None:
+            self._again = True
+            return
+        self._again = self._connected and bool(navigator.onLine)
+        if not self._again:
+            self._register(ACTIONS)
+        self._pause = asyncio.get_running_loop().call_later(GRACE, self._rested)
 
     def note(self, waiting: int, connected: bool) -> None:
         """Take the number of actions that wait, and whether they can be sent, as it is now."""
-        grew, lost = waiting > self._waiting, self._connected and not connected
+        lost = self._connected and not connected
         self._waiting, self._connected = waiting, connected
-        if waiting and (grew or lost):
-            self._ask_soon()
-
-    def _ask_soon(self) -> None:
-        """Register once for all that is added within the same moment."""
-        if self._pause is None or not self._connected:
-            self._cancel()
-            delay = GRACE if self._connected else 0
-            self._pause = asyncio.get_running_loop().call_later(delay, self._ask)
-
-    def _ask(self) -> None:
-        self._cancel()
-        if self._waiting:
+        if waiting and lost:
             self._register(ACTIONS)
 
-    def _hidden(self, _event: Any) -> None:
-        if document.hidden:
-            self._leave()
+    def _rested(self) -> None:
+        self._pause = None
+        if self._again and (self._waiting or not self._connected):
+            self._register(ACTIONS)
 
-    def _leave(self) -> None:
+    def _leave(self, leaves: bool = True) -> None:
         """The page may be gone the next moment: register now what would be later."""
-        if self._waiting:
-            self._ask()
+        if not leaves:
+            return
+        if self._waiting or self._pause is not None:
+            self._register(ACTIONS)
         elif not self._connected:
             self._register(DATA)
-
-    def _cancel(self) -> None:
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
 
     def _register(self, tag: str) -> None:
         if hasattr(self._registration, "sync"):
@@ -100,10 +104,6 @@ class Background:
                 await self._registration.periodicSync.register(DATA, period)
         except JsException as error:
             _refused(error)
-
-    def _told(self, event: Any) -> None:
-        if event.data.type == "wake":
-            self._wake()
 
 
 def _refused(error: Any) -> None:

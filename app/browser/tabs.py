@@ -17,9 +17,9 @@ from pyodide.ffi import create_proxy
 from app.browser.ffi import js_object, listen
 
 
-def has_locks() -> bool:
-    """Tell whether the browser has Web Locks."""
-    return hasattr(navigator, "locks")
+def lock_leadership(name: str) -> LockLeadership | None:
+    """Return leadership by the lock of this name, `None` where the browser has no Web Locks."""
+    return LockLeadership(name) if hasattr(navigator, "locks") else None
 
 
 class LockLeadership:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from app.core.actions import Data, Registry
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.enqueue import checked_action
 from app.core.entry import DAMAGED, HOLDING, Entry, by_item
 from app.core.identity import freed_of_doubt, was_settled
-from app.core.inbox import UNSETTLED, perhaps_sent
 from app.core.invalid import read_row
 from app.core.metadata import CLIENT_ID, CURSOR, Stored
 from app.core.order import restated, rewrites

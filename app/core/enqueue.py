@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.actions import Data, Registry, fields_of
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
-from app.core.inbox import UNSETTLED, perhaps_sent
 from app.core.invalid import read_row
 from app.core.metadata import CLIENT_ID, NEWEST, SEQ, Stored, counter, id_of, put
 from app.core.order import Place

@@ -1,8 +1,7 @@
-"""The inbox: what the service worker sent while no page led, and the answers that it got.
+"""Settling what the service worker sent while no page led (app/core/attempt.py).
 
-The worker puts a record there before it sends anything, and the answer into the same record when
-one came; it changes nothing else. The next leader settles the records in their order, each in one
-transaction that also deletes it. Until then their actions count as sent.
+The next leader settles the records in their order, each in one transaction that also deletes it,
+before it sends anything itself: no worker is sending while a page leads.
 """
 
 from __future__ import annotations
@@ -10,69 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
+from app.core.attempt import Attempt
 from app.core.decision import Decision
-from app.core.entry import Entry, read_entries
+from app.core.entry import Entry
+from app.core.identity import NOBODY, Identity
 from app.core.invalid import Check, fits_always
-from app.core.schema import INBOX, METADATA, OUTBOX
+from app.core.metadata import COURIER, put
+from app.core.policy import Resolve, leave
+from app.core.schema import INBOX
 from app.core.settle import Settled, settle
-from app.ports import Batch, Delete, Get, Put, Query, Scan, Value
-from app.protocol import Count, Id, Seq, SyncResponse, Wire
-
-UNSETTLED = Scan(INBOX)
-NEXT = Scan(INBOX, limit=1)
-
-
-class SentAction(Wire):
-    """An action that the worker sent: its place in the outbox, and the id it went by."""
-
-    seq: Seq
-    id: Id
-
-
-class Attempt(Wire):
-    """One request of the worker. `asked` is the cursor that it pulled from, `at` when, in ms.
-
-    `answer` is the text of the server's answer, `None` where none came, or the worker died first.
-    """
-
-    id: Count
-    at: Count
-    asked: str | None = None
-    actions: tuple[SentAction, ...] = ()
-    answer: str | None = None
-
-    def response(self) -> SyncResponse | None:
-        """Return the answer, or `None` where there is none that can be read."""
-        try:
-            return None if self.answer is None else SyncResponse.model_validate_json(self.answer)
-        except ValidationError:
-            return None
-
-    def named(self) -> list[Query]:
-        """Return the queries for the entries of its actions, one each."""
-        return [Get(OUTBOX, action.seq) for action in self.actions]
-
-    def still_there(self, found: Iterable[Value | None]) -> list[Entry]:
-        """Return the entries that are still what was sent, of those that `named` found."""
-        ids = {action.id for action in self.actions}
-        entries = read_entries(value for value in found if value is not None)
-        return [entry for entry in entries if entry.id in ids]
-
-
-def read_attempt(value: Value) -> Attempt | None:
-    """Return a record of the inbox, or `None` where it is damaged."""
-    try:
-        return Attempt.model_validate(value)
-    except ValidationError:
-        return None
-
-
-def perhaps_sent(records: Iterable[Value]) -> frozenset[str]:
-    """Return the ids of the actions in these records of the inbox: the server may know them."""
-    attempts = [attempt for value in records if (attempt := read_attempt(value))]
-    return frozenset(action.id for attempt in attempts for action in attempt.actions)
+from app.ports import Batch, Delete, Get, Value
+from app.protocol import SyncResponse
 
 
 def settle_attempt(
@@ -81,19 +28,26 @@ def settle_attempt(
     entries: Sequence[Entry],
     now: int,
     check: Check = fits_always,
+    identity: Identity = NOBODY,
+    resolve: Resolve = leave,
 ) -> Decision:
     """Settle a record like an answer to a request of our own; returns a `Settled`.
 
     `entries` are those of its actions that were there a moment ago. They count as in flight, though
     the worker left them as they were.
     """
-    inner = settle(entries, response, attempt.asked, now, check=check)
+    inner = settle(
+        entries, response, attempt.asked, now, check=check, identity=identity, resolve=resolve
+    )
     ids = {action.id for action in attempt.actions}
 
     def decide(record: Value | None, *found: Any) -> Batch:
         if record is None:
             return Batch(result=Settled())
-        seen = [[_flying(it, ids) for it in one] if isinstance(one, list) else one for one in found]
+        seen = [
+            [_flying(it, ids, attempt) for it in one] if isinstance(one, list) else one
+            for one in found
+        ]
         batch = inner.decide(*seen)
         return Batch([*batch.writes, Delete(INBOX, attempt.id)], batch.result)
 
@@ -109,7 +63,15 @@ def doubt_attempt(attempt: Attempt) -> Decision:
             for entry in attempt.still_there(found)
             if entry.state in ("pending", "in_flight") and entry.damaged is None
         ]
-        puts = [entry.put(sent=True, in_doubt=True) for entry in waiting]
+        puts = [
+            entry.put(
+                sent=True,
+                in_doubt=True,
+                replaced=None,
+                client_id=attempt.client or entry.client_id,
+            )
+            for entry in waiting
+        ]
         return Batch([*puts, Delete(INBOX, attempt.id)])
 
     return Decision(attempt.named(), decide)
@@ -125,14 +87,16 @@ def brief(api_url: str | None, local_types: Iterable[str]) -> Decision:
 
     Without an address it sends nothing: what is talked to is no server of ours.
     """
-    value = {"api": api_url, "local_types": sorted(local_types)}
-    known = Put(METADATA, {"key": "courier", "value": value})
-    unknown = Delete(METADATA, "courier")
+    known = put(COURIER, {"api": api_url, "local_types": sorted(local_types)})
+    unknown = Delete(COURIER.store, COURIER.key)
     return Decision([], lambda: Batch([unknown if api_url is None else known]))
 
 
-def _flying(value: Value, ids: set[str]) -> Value:
-    """Return a stored entry as in flight if it waits and its action is among those sent."""
-    if value.get("id") not in ids or value.get("state") != "pending":
+def _flying(value: Value, ids: set[str], attempt: Attempt) -> Value:
+    """Return a stored entry as claimed for the attempt, if it waits and was among what it sent."""
+    if value.get("id") not in ids or value.get("state") not in ("pending", "in_flight"):
         return value
-    return {**value, "state": "in_flight", "sent": True}
+    claimed = {"state": "in_flight", "sent": True, "replaced": None}
+    claimed["client_id"] = attempt.client or value.get("client_id", "")
+    doubtful = {"in_doubt": True} if attempt.again else {}
+    return {**value, **claimed, **doubtful}

@@ -77,9 +77,7 @@ class Client:
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
         )
-        self._inbox = Inbox(
-            world.store, self._changes, self.status, self._runner.check, world.clock
-        )
+        self._inbox = Inbox(world.store, self._changes, self.status, self._runner, world.clock)
         self._courier = Courier(world.store, None if transport else api_url, self._handlers)
         outcomes = Outcomes(world.store, self._changes, world.clock)
         self.queue = Queue(
@@ -91,7 +89,7 @@ class Client:
             outcomes,
             world.clock,
             world.random,
-            self._peers.wake,
+            self._woken,
         )
         self._identity: Identity | None = None
         self.status.follow(self._changes)
@@ -158,22 +156,22 @@ class Client:
             after = await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
-        """Take part in synchronising until cancelled: lead when it is this context's turn.
-
-        `erase` cancels it, in each context.
-        """
+        """Take part in synchronising until `erase` ends it: lead when it is this context's turn."""
         self._erasure.working = asyncio.current_task()
         identity = self._identity or await identity_at_last(self._world)
-
         await self._courier.brief()
 
         async def lead() -> None:
-            await self._inbox.empty()
+            await self._inbox.empty(identity)
             if self._peers.followed:  # the one before may have died before it told what it did
                 self._changes.announce_everything()
             await self._peers.lead(self._engine(identity))
 
         await self._world.leadership.hold(lead)
+
+    def _woken(self) -> None:
+        self._world.queued()
+        self._peers.wake()
 
     async def sync(self) -> SyncReport:
         """Synchronise now and return what came of it."""

@@ -8,16 +8,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.core.decision import Decision
-from app.core.outbox import value_of
-from app.core.schema import METADATA
+from app.core.metadata import LEASE, Stored, put
 from app.errors import StorageError
-from app.ports import Batch, Clock, Delete, Get, Put, Store, Value
+from app.ports import Batch, Clock, Delete, Store
 from app.sync.waiting import wait_at_most
 
 TERM = 9.0
 """Seconds after which a lease that was not renewed belongs to a context that died, or is frozen."""
 RENEWAL = TERM / 3
-LEASE = Get(METADATA, "lease")
 
 
 class LeaseLeadership:
@@ -72,12 +70,11 @@ def take(holder: str, now: int) -> Decision:
     """
     until = now + round(TERM * 1000)
 
-    def decide(found: Value | None) -> Batch:
-        lease = value_of(found, {})
-        if lease.get("holder") not in (None, holder) and now < lease["until"] <= until:
+    def decide(found: Stored) -> Batch:
+        other, ends = _read(found)
+        if other not in ("", holder) and now < ends <= until:
             return Batch(result=False)
-        value = {"holder": holder, "until": until}
-        return Batch([Put(METADATA, {"key": "lease", "value": value})], True)
+        return Batch([put(LEASE, {"holder": holder, "until": until})], True)
 
     return Decision([LEASE], decide)
 
@@ -85,8 +82,16 @@ def take(holder: str, now: int) -> Decision:
 def give_back(holder: str) -> Decision:
     """End the lease if it is still `holder`'s, so that another need not wait for its end."""
 
-    def decide(found: Value | None) -> Batch:
-        ours = value_of(found, {}).get("holder") == holder
-        return Batch([Delete(METADATA, "lease")] if ours else [])
+    def decide(found: Stored) -> Batch:
+        other, _ = _read(found)
+        return Batch([Delete(LEASE.store, LEASE.key)] if other == holder else [])
 
     return Decision([LEASE], decide)
+
+
+def _read(record: Stored) -> tuple[str, int]:
+    """Return who holds the lease, and until when; nobody where that cannot be read."""
+    value = None if record is None else record.get("value")
+    known = value if isinstance(value, dict) else {}
+    holder, until = known.get("holder"), known.get("until")
+    return (holder, until) if isinstance(holder, str) and type(until) is int else ("", 0)

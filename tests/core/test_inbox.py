@@ -10,18 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.actions import Registry
+from app.core.attempt import NEXT, UNSETTLED, perhaps_sent, read_attempt
 from app.core.claim import claim, requeue
 from app.core.decision import Decision
 from app.core.edit import edit
 from app.core.enqueue import Draft, enqueue
 from app.core.entry import Entry, by_id, read_entries
-from app.core.inbox import (
-    NEXT,
-    UNSETTLED,
-    perhaps_sent,
-    read_attempt,
-    settle_attempt,
-)
+from app.core.inbox import settle_attempt
+from app.core.metadata import CLIENT_ID, put
 from app.core.outbox import remove
 from app.core.schema import INBOX, OUTBOX, UPGRADES
 from app.core.settle import settle
@@ -76,6 +72,7 @@ class Phone:
         self.registry = made(coalescing=True)
         self.space = Space(self.registry)
         self.store = MemoryStore(UPGRADES)
+        self.store._commit(Batch([put(CLIENT_ID, "c")]))
         self.worker = worker
         self.number = 0
 
@@ -91,7 +88,7 @@ class Phone:
         await self.transact(requeue())
         while (claimed := await self.transact(claim(NOW, limit))).entries:
             entries, asked = claimed.entries, claimed.cursor
-            body = render_request(Push("c", asked, claimed.settled_through, entries))
+            body = render_request(Push(claimed.client_id, asked, claimed.settled_through, entries))
             if kill_at is not None and kill_at < 2:
                 return
             answer = SyncResponse.model_validate_json(self.space.ask(body))

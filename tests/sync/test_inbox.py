@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from app.core.schema import INBOX, METADATA
+from app.core.entry import Entry, read_entries
+from app.core.metadata import CLIENT_ID
+from app.core.metadata import put as put_record
+from app.core.notes import COLLECTION, Note
+from app.core.schema import INBOX, METADATA, OUTBOX
 from app.errors import NotFound
 from app.ports import Batch, Get, Put, Scan, Value
+from app.protocol import Problem, Result, SyncResponse
 from app.sync.client import Client
 from tests.courier import Courier
 from tests.fakes import API, Device, FakeClock, FakeNetwork
@@ -26,14 +31,8 @@ async def inbox(device: Device) -> list[Value]:
 
 
 async def background(device: Device, server: Loopback, kill_at: int | None = None) -> None:
-    """Let the worker make a trip while no page is open, as the client that the device is."""
-    known = await device.store.read(Get(METADATA, "client_id"))
-    client_id = known[0]["value"]
-
-    def ask(body: str) -> str:
-        asked = body.replace('"client_id":"c"', f'"client_id":"{client_id}"')
-        return server("POST", f"{API}/sync", asked).body
-
+    """Let the worker make a trip while no page is open."""
+    ask = lambda body: server("POST", f"{API}/sync", body).body  # noqa: E731
     await Courier(device.store, ask).trip(kill_at)
 
 
@@ -203,4 +202,125 @@ async def test_change_discarded_after_the_worker_sent_it_is_not_missed(
     assert client.status.get().count == 0
     with pytest.raises(NotFound):
         await client.queue.get(first.id)
+    running.cancel()
+
+
+async def sent_unseen(device: Device, server: Loopback, clock: FakeClock) -> Client:
+    """Have the worker send a message whose answer is lost; return a client that does not lead."""
+    await written_offline(device, clock, "one")
+    await background(device, server, kill_at=2)
+    return await device.open(run=False)
+
+
+async def test_file_says_what_the_worker_may_have_sent(
+    device: Device, server: Loopback, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await sent_unseen(device, server, clock)
+    elsewhere = await Device(clock, network, seed=2).open(run=False)
+    imported = await elsewhere.queue.import_entries(await client.queue.export())
+    assert (len(imported.added), imported.held) == (1, 1)
+
+
+async def test_change_discarded_after_the_worker_sent_it_does_not_come_back_from_a_file(
+    device: Device, server: Loopback, clock: FakeClock
+) -> None:
+    client = await sent_unseen(device, server, clock)
+    text = await client.queue.export()
+    (entry,) = await client.queue.pending()
+    await client.queue.remove(entry.id)
+    assert (await client.queue.import_entries(text)).added == ()
+
+
+async def test_outbox_cleared_after_the_worker_sent_it_does_not_come_back_from_a_file(
+    device: Device, server: Loopback, clock: FakeClock
+) -> None:
+    client = await sent_unseen(device, server, clock)
+    text = await client.queue.export()
+    await client.queue.clear()
+    assert (await client.queue.import_entries(text)).added == ()
+
+
+async def test_handler_does_not_carry_out_what_the_worker_may_have_sent(
+    device: Device, server: Loopback, clock: FakeClock
+) -> None:
+    client = await sent_unseen(device, server, clock)
+    carried_out: list[str] = []
+    await client.queue.flush(lambda action: carried_out.append(action.id))
+    assert carried_out == []
+    assert client.queue.count == 1
+
+
+async def test_deletion_that_the_worker_has_sent_cannot_be_taken_back(
+    device: Device, server: Loopback, clock: FakeClock
+) -> None:
+    client = await device.open()
+    notes = client.collection(COLLECTION, Note)
+    await notes.save(Note(title="Hut", body="Closed."), "note-1")
+    await client.sync()
+    await device.kill()
+    client = await device.open(run=False)
+    notes = client.collection(COLLECTION, Note)
+    await notes.delete("note-1")
+    assert await notes.undoable("note-1")
+    await background(device, server, kill_at=2)
+    assert not await notes.undoable("note-1")
+    with pytest.raises(NotFound):
+        await notes.undo("note-1")
+
+
+async def stored(device: Device) -> Entry:
+    (found,) = await device.store.read(Scan(OUTBOX))
+    (entry,) = read_entries(found)
+    return entry
+
+
+async def test_change_whose_answer_was_lost_goes_on_under_the_client_that_sent_it(
+    device: Device, server: Loopback, clock: FakeClock
+) -> None:
+    await written_offline(device, clock, "one")
+    older = (await stored(device)).put(client_id="")
+    await device.store.transact([], lambda: Batch([older]))
+    await background(device, server, kill_at=2)
+    await device.store.transact([], lambda: Batch([put_record(CLIENT_ID, "another")]))
+    await device.open()
+    await clock.settle()
+    assert (server.texts(), await device.store.read(Scan(OUTBOX))) == (["one"], [[]])
+
+
+SETTLED = Result(
+    id="", verdict="rejected", error=Problem(code="already_settled", message="Settled.")
+)
+
+
+@pytest.mark.parametrize(("again", "outcome"), [(False, "pending"), (True, "failed")])
+async def test_refusal_as_settled_in_the_inbox_is_one_like_any_other(
+    device: Device, clock: FakeClock, again: bool, outcome: str
+) -> None:
+    """What was made since the start, and never sent before, goes under the successor."""
+    await device.open(run=False)
+    client = await device.open(run=False)
+    await client.queue.add("send_message", {"text": "one"}, collection="messages")
+    entry = await stored(device)
+    answer = SyncResponse(
+        results=[SETTLED.model_copy(update={"id": entry.id})],
+        rows=[],
+        cursor="c",
+        has_more=False,
+        server_time=0,
+    )
+    record = {
+        "id": 1,
+        "at": clock.now(),
+        "client": entry.client_id,
+        "again": again,
+        "actions": [{"seq": entry.seq, "id": entry.id}],
+        "answer": answer.model_dump_json(),
+    }
+    await put(device, record)
+    device.network.down = True
+    running = asyncio.ensure_future(client.run())
+    await clock.settle()
+    after = await stored(device)
+    assert after.state == outcome
+    assert (after.client_id == entry.client_id) == again
     running.cancel()
