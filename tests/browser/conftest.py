@@ -125,12 +125,25 @@ def faulty(tmp_path: Path, port: int) -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
-def recording(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RecordingServer]:
-    """Start a server that keeps what is pushed to it; with the parameter true, sw.js has steps."""
-    running = RecordingServer(tmp_path, steps=getattr(request, "param", False))
+def recording(tmp_path: Path) -> Iterator[RecordingServer]:
+    """Start a server that keeps what is pushed to it, for one test."""
+    running = RecordingServer(tmp_path)
     running.start()
     yield running
     running.close()
+
+
+@pytest.fixture(scope="module")
+def installed(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Keep a device on which the app is installed and closed: Python never ran there."""
+    folder = tmp_path_factory.mktemp("device")
+    server = RecordingServer(folder, steps=True)
+    server.start()
+    browser = Profile(playwright, folder / "profile")
+    context = browser.launch(permissions=PERMISSIONS)
+    yield Bench.without_python(context, server, Watch(context, server.url, lambda: False))
+    browser.close()
+    server.close()
 
 
 @pytest.fixture
@@ -186,11 +199,12 @@ def profile(playwright: Playwright, tmp_path: Path, adopt: Adopt) -> OpenProfile
 
 
 @pytest.fixture
-def bench(recording: RecordingServer, profile: OpenProfile, adopt: Adopt) -> Bench:
-    """Return a device on which the app is installed, and closed: Python never ran there."""
-    context = profile.launch(permissions=PERMISSIONS)
-    app = adopt(context, recording)
-    return Bench.without_python(context, recording.url, app.watch)
+def bench(installed: Bench) -> Iterator[Bench]:
+    """Begin with nothing stored on the device of a module's tests, and no fault of the server."""
+    installed.begin()
+    yield installed
+    problems = installed.watch.problems()
+    assert not problems, "\n".join(problems)
 
 
 def _keep_screenshots(test: str, contexts: list[BrowserContext]) -> None:

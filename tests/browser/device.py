@@ -67,6 +67,9 @@ _INSTALL = """async (steps) => {
   await navigator.serviceWorker.ready;
 }"""
 
+_CLOSE_NOTIFICATIONS = """navigator.serviceWorker.ready
+  .then(ready => ready.getNotifications()).then(all => all.forEach(one => one.close()))"""
+
 Stores = dict[str, list[dict[str, Any]]]
 
 
@@ -103,12 +106,19 @@ def upgrade_steps() -> list[dict[str, Any]]:
 
 
 class Bench:
-    """A blank page of the app's origin, through which a test drives the worker and the storage."""
+    """A blank page of the app's origin, through which a test drives the worker and the storage.
 
-    def __init__(self, context: BrowserContext, url: str, watch: Watch) -> None:
+    Of the server it looks at what came since it was made, or since `begin`.
+    """
+
+    def __init__(self, context: BrowserContext, server: RecordingServer, watch: Watch) -> None:
         self.context = context
-        self.url = url.rstrip("/")
+        self.server = server
+        self.url = server.url
         self.watch = watch
+        self.client = "c"
+        self._begun = 0
+        self._before = (0, 0)
         self.page: Page = context.new_page()
         self.page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         self.page.goto(self.url + BLANK)
@@ -119,17 +129,53 @@ class Bench:
         wait_until(lambda: self._registration != "", self.page)
 
     @classmethod
-    def without_python(cls, context: BrowserContext, url: str, watch: Watch) -> Bench:
+    def without_python(
+        cls, context: BrowserContext, server: RecordingServer, watch: Watch
+    ) -> Bench:
         """Return one on a device where the app was installed, but the page never ran."""
         page = context.new_page()
         page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
-        page.goto(url + BLANK)
+        page.goto(server.url + BLANK)
         page.evaluate(_INSTALL, json.dumps(upgrade_steps()))
         page.close()
-        bench = cls(context, url, watch)
-        metadata = {"client_id": "c", "seq": 0, "courier": {"api": "./api", "local_types": []}}
-        bench.load(metadata=[{"key": key, "value": value} for key, value in metadata.items()])
-        return bench
+        return cls(context, server, watch)
+
+    def begin(self) -> None:
+        """Make the device a new one, and forget what was: a test begins."""
+        wait_until(self.idle, self.page)
+        self._begun += 1
+        self.client = f"c{self._begun}"
+        self.server.fault("none")
+        self._before = (len(self.server.stored()), len(self.server.pushes()))
+        self.load(outbox=[], inbox=[], rows=[], metadata=list(self.metadata().values()))
+        self.page.evaluate(_CLOSE_NOTIFICATIONS)
+        self.watch.errors.clear()
+        self.watch.allow.clear()
+
+    def metadata(self, **more: Any) -> dict[str, Value]:
+        """Return the records of a device that was told where the API is, by their keys."""
+        courier = {"api": "./api", "local_types": []}
+        values = {"client_id": self.client, "seq": 0, "courier": courier, **more}
+        return {key: {"key": key, "value": it} for key, it in values.items() if it is not None}
+
+    def queue(self, *texts: str) -> list[str]:
+        """Have these messages wait on the device; returns their ids."""
+        known = {it["key"]: it for it in self.stores()["metadata"]}
+        outbox = written(kept({"metadata": [known["seq"]]}), self.client, list(texts))
+        self.load(outbox=outbox)
+        return [entry["id"] for entry in outbox]
+
+    def stored(self) -> list[str]:
+        """Return the texts of the messages that the server took."""
+        return self.server.stored()[self._before[0] :]
+
+    def requests(self) -> list[str]:
+        """Return the bodies of the pushes and pulls that the server got."""
+        return self.server.pushes()[self._before[1] :]
+
+    def pushed(self) -> list[str]:
+        """Return those of them that carried actions."""
+        return [body for body in self.requests() if '"actions":[{' in body]
 
     def _registered(self, event: dict[str, Any]) -> None:
         for registration in event["registrations"]:
@@ -168,6 +214,13 @@ class Bench:
         found: list[str] = self.page.evaluate(
             "navigator.serviceWorker.ready.then(ready => ready.getNotifications())"
             ".then(all => all.map(({title}) => title))"
+        )
+        return found
+
+    def told(self) -> list[str]:
+        """Return the same while no page of the origin is open; the worker has to run."""
+        found: list[str] = self.context.service_workers[-1].evaluate(
+            "registration.getNotifications().then(all => all.map(({title}) => title))"
         )
         return found
 

@@ -3,7 +3,7 @@
 It takes the options of serve.py and the faults of tests/server/faulty.py. `GET /__pushes__` gives
 the bodies of all requests to `/api/sync` since its start. Where `DRIFTLINE_STEPS` is set, sw.js is
 served with a step before each of its awaits (`STEP`), at which a test can have the worker stop, and
-sends two actions at a time.
+a test can have it send fewer actions at a time (`MOST_ACTIONS`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def stepping(source: str) -> Response:
     lines = [
         it if it.startswith("//") else it.replace("await ", AWAIT) for it in source.split("\n")
     ]
-    stepped = "\n".join(lines).replace("MOST_ACTIONS = 100", "MOST_ACTIONS = 2")
+    stepped = "\n".join(lines).replace("const MOST_ACTIONS", "let MOST_ACTIONS")
     return Response(STEP + stepped, media_type="text/javascript")
 
 
