@@ -159,7 +159,7 @@ class App:
         self._client.leading.subscribe(self._listen)
         spawn(self._client.run())
         spawn(self._updates.watch())
-        spawn(self._background.watch(self._wake))
+        spawn(self._background.watch(lambda: self._client.wake(urgent=True)))
         spawn(self._prepare())
 
     async def _page(self, view: str) -> Page:
@@ -222,9 +222,6 @@ class App:
         """One context of a device listens: browsers allow few streams. REST APIs have none."""
         connected = self._client.connection.is_connected.get() and not plain_rest()
         self._pokes.follow(connected and self._client.leading.get())
-
-    def _wake(self) -> None:
-        self._client.wake(urgent=True)
 
     def _sync(self) -> None:
         spawn(self._client.sync())

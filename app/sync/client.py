@@ -118,11 +118,9 @@ class Client:
         # Loaded once a conflict is looked at: not each start of the page has to.
         from app.sync.conflicts import Conflicts
 
-        world, is_local = self._world, self._runner.handles
+        store, clock, is_local = self._world.store, self._world.clock, self._runner.handles
         signature = lambda: self.preferences.get().name  # noqa: E731
-        return Conflicts(
-            name, world.store, self.queue, self._registry, is_local, signature, world.clock
-        )
+        return Conflicts(name, store, self.queue, self._registry, is_local, signature, clock)
 
     def outbox(self) -> OutboxView:
         """Return the outbox to look at, page by page; it follows what changes while it is open."""
@@ -133,8 +131,8 @@ class Client:
     def handler(self, action_type: str) -> Callable[[H], H]:
         """Register the decorated function to carry out the actions of a type by itself.
 
-        It gets the `Action` and may be synchronous or not. It runs when the server is reachable;
-        where it raises, the action is tried again, and is `failed`, but kept, after three attempts.
+        It gets the `Action`, may be synchronous or not, and runs when the server is reachable.
+        Where it raises, the action is tried again, and is `failed`, but kept, after three attempts.
         """
         return self._handlers.register(action_type)
 
@@ -184,8 +182,7 @@ class Client:
     def resume(self) -> None:
         """A person, or the network, comes back: show what is stored now, and synchronise soon.
 
-        What another context did meanwhile may not have been heard here, or never been said: it may
-        have died between its commit and its word.
+        Another context may have died between its commit and its word of it.
         """
         self._changes.tell_everything()
         self._peers.greet()

@@ -28,8 +28,8 @@ from typing import Any, Protocol
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
+from tests.browser.bench import PERMISSIONS, Bench, RecordingServer
 from tests.browser.chrome import Profile, launch_options
-from tests.browser.device import PERMISSIONS, Bench, RecordingServer
 from tests.browser.devices import Devices
 from tests.browser.faulty import FaultyServer
 from tests.browser.page import App

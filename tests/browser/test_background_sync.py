@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.browser.bench import PERMISSIONS, Bench, RecordingServer, wait_until
 from tests.browser.conftest import OpenProfile
-from tests.browser.device import PERMISSIONS, Bench, RecordingServer, wait_until
 from tests.browser.page import App
 
 

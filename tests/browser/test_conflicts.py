@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.notes import Notes
+from tests.browser.page import App
 from tests.browser.servers import Server
 
 CHOICES = {"Mine": "Keep mine", "Theirs": "Use server", "Both": "Merge"}
@@ -126,8 +127,10 @@ def test_d6_second_tab_that_chooses_otherwise_is_told_and_overwrites_nothing(
     theirs.edit("Hut", body="Key with them").wait_for(("synced", "Hut"))
     mine.app.online()
     mine.wait_for(("conflict", "Hut"))
-    mine.app.context.add_init_script(DEAF)
-    second = Notes(mine.app.another_tab()).enter().open("Hut")
+    page = mine.app.context.new_page()
+    page.add_init_script(DEAF)
+    second = Notes(App(page, mine.app.url, mine.app.watch).goto().wait_ready())
+    second.enter().open("Hut")
     expect(second.conflict).to_contain_text("Server version")
     second.page.evaluate("window.deaf = true")
     mine.choose("Keep mine").wait_for(("synced", "Hut"))

@@ -15,9 +15,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
 from playwright.sync_api import Error as PlaywrightError
 
+from tests.browser.bench import BLANK, PERMISSIONS, Bench, RecordingServer, wait_until
 from tests.browser.chrome import Profile
 from tests.browser.conftest import Adopt, OpenApp, OpenProfile
-from tests.browser.device import BLANK, PERMISSIONS, Bench, RecordingServer, wait_until
 from tests.browser.page import App
 from tests.browser.servers import Server
 from tests.browser.watch import Watch
