@@ -56,8 +56,9 @@ class Space:
             receipts={**self.before.receipts, **outcome.receipts},
         )
         cursor = str(int(asked.cursor or 0) + 1)
+        rows = [row.public() for row in self.before.rows.values()]
         return SyncResponse(
-            results=outcome.results, rows=[], cursor=cursor, has_more=False, server_time=0
+            results=outcome.results, rows=rows, cursor=cursor, has_more=False, server_time=0
         ).model_dump_json()
 
     def data(self) -> dict[tuple[str, str], Any]:
