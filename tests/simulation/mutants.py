@@ -107,7 +107,7 @@ def dependents_outlive_a_discard(patch: Patch) -> None:
 
 def edits_what_may_have_taken_effect(patch: Patch) -> None:
     """Whatever is not in flight can be edited, under a new id."""
-    patch.setattr(edit, "_check_editable", lambda _entry: None)
+    patch.setattr(edit, "_check_editable", lambda *_: None)
 
 
 def coalesce_after_sent(patch: Patch) -> None:
