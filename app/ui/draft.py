@@ -35,10 +35,11 @@ class DraftKeeper:
         """Note what is kept already."""
         self._kept = text
 
-    def follow(self, name: str, text: str) -> None:
-        """Keep another field from now on, of which `text` is kept already."""
+    def follow(self, name: str) -> None:
+        """Keep another field from now on; `begin` says what is kept of it already."""
         self.flush()
-        self._name, self._kept = name, text
+        if name != self._name:
+            self._name, self._kept = name, ""
 
     def flush(self) -> None:
         """Keep at once what was typed last."""

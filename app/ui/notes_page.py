@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from js import document
@@ -129,18 +129,24 @@ class NotesPage:
         if item is None:
             return
         if item == NEW:
-            self._editor.open(Note(), is_new=True)
+            self._begin(item, Note())
             self._editor.tell("Not saved yet", "new")
         else:
             await self._follow(item)
         draft = await self._client.drafts.get(f"note:{item}")
         if self._open != item:
             return
-        self._draft.follow(f"note:{item}", draft.text if draft else "")
-        if draft is not None and (item == NEW or self._shown is not None):
+        self._draft.begin(draft.text if draft else "")
+        is_there = item == NEW or self._shown is not None
+        if draft is not None and is_there and not self._editor.is_changed:
             self._editor.restore(read_draft(draft.text))
         if item == NEW:
             self._editor.focus()
+
+    def _begin(self, item: str, note: Note) -> None:
+        """Open the form: what is written from now on is the draft of this note."""
+        self._draft.follow(f"note:{item}")
+        self._editor.open(note, is_new=item == NEW)
 
     async def _follow(self, item: str) -> None:
         """Show an open note as it stands: its conflict, its content, or that it is gone."""
@@ -159,7 +165,7 @@ class NotesPage:
             if shown is None:
                 self._editor.close()
         elif self._shown is None:
-            self._editor.open(shown.value, is_new=False)
+            self._begin(item, shown.value)
             self._shown = shown
         else:
             self._editor.follow(shown.value)
@@ -201,10 +207,12 @@ class NotesPage:
         except DriftlineError as error:
             self._editor.refuse(str(error), getattr(error, "fields", {}))
             return
-        await self._client.drafts.keep(f"note:{item if shown else NEW}", "")
-        self._editor.open(note, is_new=False)
-        self._draft.begin("")
-        if not shown:
+        place = item if shown else NEW
+        if self._open == place:
+            self._editor.open(note, is_new=False)
+            self._draft.begin("")
+        await self._client.drafts.keep(f"note:{place}", "")
+        if self._open == place == NEW:
             self._go(item)
 
     def _delete(self) -> None:
@@ -237,8 +245,4 @@ class NotesPage:
         async def take_back() -> None:
             await undo()
 
-        def tapped() -> None:
-            work: Coroutine[Any, Any, None] = take_back()
-            spawn(telling(self._notify, work))
-
-        self._undo_bar.offer(text, tapped)
+        self._undo_bar.offer(text, lambda: spawn(telling(self._notify, take_back())))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 from app import __version__
-from app.errors import DriftlineError
+from app.errors import DriftlineError, StorageError
 from app.ports import Device, InstallState, Updates
 from app.protocol import PROTOCOL
 from app.sync.client import Client
@@ -52,7 +53,8 @@ class AppCard:
         set_text(part(about, "app-version"), __version__)
         set_text(part(about, "protocol"), str(PROTOCOL))
         set_text(part(about, "server"), self._around.server)
-        set_text(part(about, "client-id"), await client.client_id())
+        with contextlib.suppress(StorageError):  # a full one: then it stays unsaid
+            set_text(part(about, "client-id"), await client.client_id())
 
     def _show_install(self, state: InstallState) -> None:
         self._install.hidden = not INSTALL[state]

@@ -6,11 +6,11 @@
         assert server.messages() == ["Hello"]
 
 `open_app` takes a server or an address, and any option of a browser context; each call is a
-device of its own, `app.another_tab()` is a second tab on the same one. `prepare` is called with the
-context before anything is loaded, `ready=False` returns before Python is up. With an option or
-`prepare` the browser meets the app for the first time; without, it has nothing but its cache of
-it (tests/browser/devices.py). `profile` keeps a device on disk while its browser is killed and
-started again: `profile.open(server)`.
+device of its own, `app.another_tab()` is a second tab on the same one. The device has nothing but
+its browser's cache of the app (tests/browser/devices.py), unless `prepare` is called with its
+context before anything is loaded: then it meets the app for the first time. `spoil` is called with
+the page alone, `ready=False` returns before Python is up. `profile` keeps a device on disk while
+its browser is killed and started again: `profile.open(server)`.
 
 When a test ends, it fails if any page or worker asked for anything outside its own origin, raised
 an exception, or wrote an error to the console; lines about the network are expected once the test
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.browser.bench import PERMISSIONS, Bench, RecordingServer
 from tests.browser.chrome import Profile, launch_options
@@ -49,6 +49,7 @@ class OpenApp(Protocol):
         *,
         ready: bool = True,
         prepare: Prepare | None = None,
+        spoil: Spoil | None = None,
         **context_options: Any,
     ) -> App: ...
 
@@ -68,6 +69,7 @@ class OpenProfile(Profile):
 
 Adopt = Callable[[BrowserContext, Server | str], App]
 Prepare = Callable[[BrowserContext], object]
+Spoil = Callable[[Page], object]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -179,13 +181,16 @@ def open_app(chromium: Browser, devices: Devices, adopt: Adopt) -> OpenApp:
         *,
         ready: bool = True,
         prepare: Prepare | None = None,
+        spoil: Spoil | None = None,
         **context_options: Any,
     ) -> App:
-        usual = isinstance(target, Server) and not prepare and not context_options
-        context = devices.take() if usual else chromium.new_context(**context_options)
+        usual = isinstance(target, Server) and not prepare
+        context = (devices.take if usual else chromium.new_context)(**context_options)
         app = adopt(context, target)
         if prepare:
             prepare(context)
+        if spoil:
+            spoil(app.page)
         app.goto()
         return app.wait_ready() if ready else app
 

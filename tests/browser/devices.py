@@ -8,6 +8,9 @@ left is the cache of the browser, as on any day but the first.
 from __future__ import annotations
 
 import contextlib
+import json
+from collections import defaultdict
+from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Error as PlaywrightError
@@ -21,23 +24,24 @@ class Devices:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._lent: set[BrowserContext] = set()
-        self._empty: list[BrowserContext] = []
+        self._lent: dict[BrowserContext, str] = {}
+        self._empty: dict[str, list[BrowserContext]] = defaultdict(list)
 
-    def take(self) -> BrowserContext:
+    def take(self, **options: Any) -> BrowserContext:
         """Return a device that holds nothing; `end` has to be told when it is done with."""
-        context = self._empty.pop() if self._empty else self._browser.new_context()
-        self._lent.add(context)
+        kind = json.dumps(options, sort_keys=True)
+        empty = self._empty[kind]
+        context = empty.pop() if empty else self._browser.new_context(**options)
+        self._lent[context] = kind
         return context
 
     def end(self, context: BrowserContext, origin: str, *, sound: bool) -> None:
         """Close a context, or keep a lent one for the next test, if this one left it `sound`."""
-        lent = context in self._lent
-        self._lent.discard(context)
+        kind = self._lent.pop(context, None)
         with contextlib.suppress(PlaywrightError):  # its browser may have been killed
-            if lent and sound:
+            if kind is not None and sound:
                 _empty(context, origin)
-                self._empty.append(context)
+                self._empty[kind].append(context)
             else:
                 context.close()
 

@@ -10,9 +10,9 @@ from urllib.parse import urljoin
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import OpenApp, Prepare
+from tests.browser.conftest import OpenApp, Spoil
 from tests.browser.page import App
 from tests.browser.servers import Server
 
@@ -45,8 +45,12 @@ def loaded(app: App) -> set[str]:
     return {f"{url}index.html" if url == app.url else url for url in files}
 
 
+def first_visit(_context: BrowserContext) -> None:
+    """Prepare nothing: the device never met the app."""
+
+
 def test_app_starts_and_takes_input(server: Server, open_app: OpenApp) -> None:
-    app = open_app(server)
+    app = open_app(server, prepare=first_visit)
     assert app.page.evaluate("performance.getEntriesByName('driftline:ready').length") == 1
     assert app.boot_error() == ""
     expect(app.composer).to_be_editable()
@@ -56,7 +60,7 @@ def test_app_starts_and_takes_input(server: Server, open_app: OpenApp) -> None:
 
 
 def test_page_loads_exactly_what_is_precached(server: Server, open_app: OpenApp) -> None:
-    app = open_app(server, service_workers="block")
+    app = open_app(server, prepare=first_visit, service_workers="block")
     app.page.wait_for_load_state("networkidle")
     files = loaded(app)
     for_python = tomllib.loads(served(server, "pyscript.toml"))["files"]
@@ -66,7 +70,7 @@ def test_page_loads_exactly_what_is_precached(server: Server, open_app: OpenApp)
 
 
 def test_worker_fetches_only_what_it_keeps_or_runs(server: Server, open_app: OpenApp) -> None:
-    app = open_app(server).wait_installed()
+    app = open_app(server, prepare=first_visit).wait_installed()
     beside = loaded(app) - precached(server)
     assert {url.rpartition("/")[2] for url in beside if "/workbox/" not in url} == {
         "sw.js",
@@ -79,18 +83,18 @@ def panel_text(app: App) -> str:
     return app.by_test_id("boot-error").text_content() or ""
 
 
-def script(source: str) -> Prepare:
-    """Return what makes every page run a script before its own."""
-    return lambda context: context.add_init_script(source)
+def script(source: str) -> Spoil:
+    """Return what makes a page run a script before its own."""
+    return lambda page: page.add_init_script(source)
 
 
-def answer(pattern: str, **how: Any) -> Prepare:
+def answer(pattern: str, **how: Any) -> Spoil:
     """Return what makes requests for an address fail: `status=404`, or nothing for no answer."""
     spoil = (lambda route: route.fulfill(**how)) if how else (lambda route: route.abort())
-    return lambda context: context.route(re.compile(pattern), spoil)
+    return lambda page: page.route(re.compile(pattern), spoil)
 
 
-def forbid_webassembly(context: BrowserContext) -> None:
+def forbid_webassembly(page: Page) -> None:
     """Give the page a policy that forbids compiling WebAssembly, as a strict host does."""
 
     def stricter(route: Route) -> None:
@@ -100,7 +104,7 @@ def forbid_webassembly(context: BrowserContext) -> None:
         headers = {**response.headers, "content-security-policy": strict}
         route.fulfill(response=response, headers=headers)
 
-    context.route(re.compile(r"^http://[^/]+/$"), stricter)
+    page.route(re.compile(r"^http://[^/]+/$"), stricter)
 
 
 NO_WEBASSEMBLY = "delete globalThis.WebAssembly"
@@ -153,9 +157,9 @@ addEventListener("DOMContentLoaded",
     ],
 )
 def test_boot_that_fails_says_so_in_words(
-    server: Server, open_app: OpenApp, spoil: Prepare, words: str
+    server: Server, open_app: OpenApp, spoil: Spoil, words: str
 ) -> None:
-    app = open_app(server, ready=False, prepare=spoil, service_workers="block")
+    app = open_app(server, ready=False, spoil=spoil, service_workers="block")
     app.watch.allow.append("")  # whatever the failure brings with it
     said = app.wait_failed()
     assert words in said
@@ -170,10 +174,10 @@ def test_boot_that_fails_says_so_in_words(
 def test_slow_boot_says_so_and_takes_it_back(server: Server, open_app: OpenApp) -> None:
     held: list[Route] = []
 
-    def hold(context: BrowserContext) -> None:
-        context.route(re.compile("python_stdlib"), lambda route: held.append(route))
+    def hold(page: Page) -> None:
+        page.route(re.compile("python_stdlib"), lambda route: held.append(route))
 
-    app = open_app(server, ready=False, prepare=hold)
+    app = open_app(server, ready=False, spoil=hold)
     app.page.locator('html[data-boot="slow"]').wait_for(state="attached", timeout=15_000)
     assert "Starting takes longer than usual" in app.boot_error()
     for route in held:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.log import Log
@@ -138,9 +138,9 @@ def test_draft_survives_a_reload_and_goes_when_it_is_sent(
     expect(app.composer).to_have_value("")
 
 
-def stub_vibration(context: BrowserContext) -> None:
+def stub_vibration(page: Page) -> None:
     """Note what is felt, in place of vibrating."""
-    context.add_init_script("""
+    page.add_init_script("""
       window.felt = [];
       Object.defineProperty(Navigator.prototype, 'vibrate',
         {value: pattern => felt.push([...pattern].length === 1 ? 'tap' : pattern[0])});
@@ -148,7 +148,7 @@ def stub_vibration(context: BrowserContext) -> None:
 
 
 def test_sending_success_and_failure_are_felt_and_told(server: Server, open_app: OpenApp) -> None:
-    app = open_app(server, prepare=stub_vibration).wait_for_connection("connected")
+    app = open_app(server, spoil=stub_vibration).wait_for_connection("connected")
     told = app.page.locator('[data-part="announcer"]')
     app.send("fine").wait_for_messages(("sent", "fine"))
     expect(told).to_have_text("Sent")

@@ -11,6 +11,21 @@ from tests.browser.conftest import OpenApp
 from tests.browser.notes import Notes
 from tests.browser.servers import Server
 
+SLOW_WRITES = """() => {
+  const {transact} = window.driftlineIdb;
+  window.driftlineIdb.transact = (...work) =>
+    new Promise(resolve => setTimeout(() => resolve(transact(...work)), 200));
+}"""
+"""Makes saving take so long that the draft of what is saved is kept meanwhile."""
+HOLD_DRAFT = """() => {
+  const {read} = window.driftlineIdb;
+  window.driftlineIdb.read = async (db, stores, queries) => {
+    if (queries.includes('"draft:')) await new Promise(resolve => (window.release = resolve));
+    return read(db, stores, queries);
+  };
+}"""
+"""Keeps the draft of the note that is opened next from being read until `release()`."""
+
 
 def titles(server: Server) -> list[str]:
     """Return the titles of the notes that the server holds."""
@@ -52,6 +67,30 @@ def test_draft_of_a_note_survives_a_reload_and_can_be_discarded(
     expect(notes.form.get_by_label("Body")).to_have_value("Key with the w")
     notes.form.get_by_role("button", name="Discard draft").click()
     expect(notes.form.get_by_label("Body")).to_have_value("Key under the stone")
+
+
+def test_draft_is_neither_of_a_note_that_was_saved_nor_put_over_what_is_being_written(
+    server: Server, open_app: OpenApp
+) -> None:
+    notes = Notes(open_app(server)).enter()
+    title = notes.form.get_by_label("Title")
+    new = notes.page.get_by_role("button", name="New note")
+    notes.page.evaluate(SLOW_WRITES)
+    notes.write("First")
+    new.click()
+    expect(title).to_be_focused()
+    expect(title).to_have_value("")
+    notes.fill("Begun")
+    expect(notes.form.get_by_text("Draft kept on this device")).to_be_visible()
+    notes.note("First").get_by_role("link").click()
+    expect(title).to_have_value("First")
+    notes.page.evaluate(HOLD_DRAFT)
+    new.click()
+    expect(title).to_have_value("")
+    notes.fill("Second", "Written at once")
+    notes.page.evaluate("release()")
+    expect(title).to_be_focused()
+    notes.save().wait_for(("synced", "First"), ("synced", "Second"))
 
 
 def test_what_others_change_shows_in_the_open_note_but_not_over_what_is_being_written(

@@ -32,7 +32,7 @@ IDBObjectStore.prototype.put = () => { throw new DOMException("Full.", "QuotaExc
     ids=["no IndexedDB", "it refuses", "it fails", "the first write fails"],
 )
 def test_s23_app_works_in_memory_and_says_so(server: Server, open_app: OpenApp, spoil: str) -> None:
-    app = open_app(server, prepare=lambda context: context.add_init_script(spoil))
+    app = open_app(server, spoil=lambda page: page.add_init_script(spoil))
     assert app.boot_error() == ""
     expect(app.by_test_id("unsaved")).to_contain_text("Not saved on this device.")
     invitation = app.page.get_by_text("Write the first message below.")
@@ -45,7 +45,7 @@ def test_s23_app_works_in_memory_and_says_so(server: Server, open_app: OpenApp, 
 def test_s23_leaving_asks_while_something_is_unsent_and_only_then(
     server: Server, open_app: OpenApp
 ) -> None:
-    app = open_app(server, prepare=lambda context: context.add_init_script(REFUSES))
+    app = open_app(server, spoil=lambda page: page.add_init_script(REFUSES))
     asked: list[str] = []
     app.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     app.send("Hello").wait_for_messages(("sent", "Hello"))

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenApp, Prepare
+from tests.browser.conftest import OpenApp, Spoil
 from tests.browser.servers import Server
 from tests.browser.settings_view import Settings
 
@@ -29,9 +29,9 @@ OFFER = """() => {
 }"""
 
 
-def script(source: str) -> Prepare:
-    """Return what makes every page run a script before its own."""
-    return lambda context: context.add_init_script(source)
+def script(source: str) -> Spoil:
+    """Return what makes a page run a script before its own."""
+    return lambda page: page.add_init_script(source)
 
 
 def test_name_and_theme_are_saved_as_they_are_set_and_there_before_python(
@@ -62,7 +62,7 @@ def test_name_and_theme_are_saved_as_they_are_set_and_there_before_python(
 def test_storage_is_shown_and_a_refusal_to_protect_it_said_in_words(
     server: Server, open_app: OpenApp
 ) -> None:
-    app = open_app(server, prepare=script(REFUSES))
+    app = open_app(server, spoil=script(REFUSES))
     settings = Settings(app)
     expect(settings.card("storage")).to_contain_text(re.compile(r"\d (bytes|.B) used of about \d"))
     expect(settings.card("persistence")).to_contain_text("Not protected")
@@ -73,7 +73,7 @@ def test_storage_is_shown_and_a_refusal_to_protect_it_said_in_words(
 def test_storage_is_protected_by_itself_with_the_first_message_where_nobody_is_asked(
     server: Server, open_app: OpenApp
 ) -> None:
-    app = open_app(server, prepare=script(GRANTS))
+    app = open_app(server, spoil=script(GRANTS))
     settings = Settings(app)
     expect(settings.card("persistence")).to_contain_text("Not protected")
     app.page.get_by_role("link", name="Messages").click()
@@ -85,7 +85,7 @@ def test_storage_is_protected_by_itself_with_the_first_message_where_nobody_is_a
 
 
 def test_a_browser_that_would_ask_is_asked_only_by_a_tap(server: Server, open_app: OpenApp) -> None:
-    app = open_app(server, prepare=script(GRANTS + NEVER_QUIETLY))
+    app = open_app(server, spoil=script(GRANTS + NEVER_QUIETLY))
     app.send("Something to lose").wait_for_messages(("sent", "Something to lose"))
     settings = Settings(app)
     expect(settings.card("persistence")).to_contain_text("Not protected")

@@ -10,7 +10,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebErro
 
 NETWORK_FAILURE = re.compile(
     r"net::ERR_(INTERNET_DISCONNECTED|CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE"
-    r"|INCOMPLETE_CHUNKED_ENCODING|FAILED|ABORTED|NETWORK_CHANGED|NETWORK_IO_SUSPENDED)"
+    r"|INCOMPLETE_CHUNKED_ENCODING|FAILED|ABORTED|NETWORK_CHANGED|NETWORK_IO_SUSPENDED"
+    r"|SOCKET_NOT_CONNECTED)"
 )
 """What Chromium says by itself about a request that met no network or no server."""
 
