@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from js import URL, document, driftline, driftlineTheme, location
 from pyodide.ffi import JsException
 
+from app.browser.background import Background
 from app.browser.console import log_to_console
 from app.browser.device import BrowserDevice
 from app.browser.ffi import BrowserClock, BrowserRandom
@@ -18,7 +19,7 @@ from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
 from app.browser.idle import idle
 from app.browser.network import event_stream, online, watch_network
-from app.browser.tabs import LockLeadership, TabChannel
+from app.browser.tabs import TabChannel, lock_leadership
 from app.browser.updates import Updates
 from app.core.collections import registry
 from app.core.messages import COLLECTION as MESSAGES
@@ -29,15 +30,17 @@ from app.core.schema import UPGRADES
 from app.errors import DriftlineError, StorageError, StorageNewer
 from app.sync.client import Client, World
 from app.sync.identity import first_write
+from app.sync.lease import LeaseLeadership
 from app.sync.pokes import Pokes
-from app.sync.report import Status
 from app.sync.stores import Writable
 from app.sync.transport import Transport
 from app.ui.messages_page import MessagesPage
+from app.ui.outward import protect, tell_of_waiting
 from app.ui.page import Page, spawn, telling
 from app.ui.router import Router
 from app.ui.routes import VIEWS, Route
 from app.ui.shell import Shell
+from app.ui.words import OPEN_ELSEWHERE
 
 if TYPE_CHECKING:
     from app.ui.settings_app import Around
@@ -74,7 +77,7 @@ def transport(world: World) -> Transport | None:
     return RestTransport(world.http, world.clock, registry, api_url())
 
 
-async def connect() -> Client:
+async def connect(background: Background) -> Client:
     """Return a client on this browser's network, and on its storage where it has any.
 
     Raises `StorageNewer` where there is some, but for a newer version of the app only.
@@ -85,10 +88,12 @@ async def connect() -> Client:
         http=browser_http,
         clock=BrowserClock(),
         random=BrowserRandom(),
-        leadership=LockLeadership(DATABASE),
+        leadership=lock_leadership(DATABASE)
+        or LeaseLeadership(store, BrowserClock(), str(BrowserRandom().getrandbits(64))),
         channel=TabChannel(DATABASE),
         online=online,
         prepare_handlers=patch_standard_http,
+        queued=background.asked,
     )
     try:
         await store.open()
@@ -119,12 +124,12 @@ def in_memory(around: World, reason: StorageError) -> World:
 class App:
     """The app: a client, and the pages that show what it holds."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, background: Background) -> None:
         self._client = client
+        self._background = background
         self._device = BrowserDevice()
-        self._protected = False
         self._update_ready = Writable(False)
-        self._updates = Updates(self._offer_update)
+        self._updates = Updates(self._offer_update, lambda: self._shell.notify(OPEN_ELSEWHERE))
         self._shell = Shell(self._sync, self._updates.apply, self._dismiss)
         self._router = Router()
         self._pages: dict[str, asyncio.Future[Page]] = {}
@@ -150,10 +155,12 @@ class App:
         gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
         gc.set_threshold(COLLECT_AFTER)
         watch_network(self._client.resume, self._client.connection.set_disconnected)
+        tell_of_waiting(self._client.status, self._background.note)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
         spawn(self._client.run())
         spawn(self._updates.watch())
+        spawn(self._background.watch(lambda: self._client.wake(urgent=True)))
         spawn(self._prepare())
 
     async def _page(self, view: str) -> Page:
@@ -196,13 +203,8 @@ class App:
             await idle()
             await self._page(view)
         await idle()
-        self._client.status.subscribe(self._protect)
-
-    def _protect(self, status: Status) -> None:
-        """Ask for storage that lasts, once there is something to lose."""
-        if status.count and self._client.durable and not self._protected:
-            self._protected = True
-            spawn(self._device.persist_quietly())
+        if self._client.durable:
+            protect(self._client.status, self._device.persist_quietly)
 
     def _entering(self, route: Route) -> None:
         spawn(self._enter(route))
@@ -220,10 +222,7 @@ class App:
         self._router.go(Route("notes", item))
 
     def _listen(self, _changed: bool) -> None:
-        """One context of a device listens: browsers allow few streams to a host.
-
-        REST APIs have no such stream: they are asked now and then.
-        """
+        """One context of a device listens: browsers allow few streams. REST APIs have none."""
         connected = self._client.connection.is_connected.get() and not plain_rest()
         self._pokes.follow(connected and self._client.leading.get())
 
@@ -242,8 +241,9 @@ async def main() -> None:
     """Start the app, or say on the page why it cannot start."""
     log_to_console()
     try:
-        client = await connect()
-        await App(client).start()
+        background = Background()
+        client = await connect(background)
+        await App(client, background).start()
     except (DriftlineError, JsException) as error:
         _log.exception("The app could not start")
         driftline.bootFailed(str(error))

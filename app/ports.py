@@ -156,11 +156,16 @@ class Http(Protocol):
 
 
 class Clock(Protocol):
-    """Time: `now` in milliseconds since the epoch, `sleep` in seconds."""
+    """Time: `now` in milliseconds since the epoch, all else in seconds.
+
+    `call_later` returns what takes the call back.
+    """
 
     def now(self) -> int: ...
 
     async def sleep(self, seconds: float) -> None: ...
+
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]: ...
 
 
 class Random(Protocol):

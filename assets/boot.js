@@ -125,6 +125,8 @@ async function reload() {
   location.reload();
 }
 
+// Not Python: it may still be loading, and what it loads from now on would be of another version than this page.
+navigator.serviceWorker?.addEventListener("controllerchange", () => location.reload());
 let settle; // called once Python takes input, or boot failed for good
 const settled = new Promise((resolve) => (settle = resolve));
 settled.then(watchProgress());

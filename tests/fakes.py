@@ -31,17 +31,25 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.time = START
-        self._timers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._timers: list[tuple[int, int, asyncio.Future[Any]]] = []
         self._made = 0
 
     def now(self) -> int:
         return self.time
 
     async def sleep(self, seconds: float) -> None:
+        await self._timer(seconds)
+
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]:
+        timer = self._timer(seconds)
+        timer.add_done_callback(lambda done: None if done.cancelled() else fn())
+        return lambda: (timer.cancel(), None)[1]
+
+    def _timer(self, seconds: float) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._made += 1
         heapq.heappush(self._timers, (self.time + round(seconds * 1000), self._made, future))
-        await future
+        return future
 
     async def settle(self) -> None:
         """Let everything happen that needs no time."""

@@ -87,9 +87,10 @@ async def test_example_of_the_readme_works_offline_and_arrives(
     device = Device(clock, network)
     network.down = True
     client: Client = await device.open()
+    await clock.settle()
     await run_blocks("README.md")["start"](client)
     await clock.settle()
-    assert client.status.get().pending == 4, "changes of a new item join it"
+    assert client.status.get().pending == 3, "changes of a new item join it"
     assert "[('Water the plants', 'pending')]" in capsys.readouterr().out
     network.down = False
     await clock.until(lambda: client.status.get().count == 0)

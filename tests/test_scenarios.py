@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = {"S": 30, "B": 10, "C": 7, "F": 3, "H": 4}
+GROUPS = {"S": 30, "B": 10, "C": 7, "D": 6, "E": 6, "F": 3, "H": 4}
 EXPECTED = [
     f"{group}{number:02}" if group == "S" else f"{group}{number}"
     for group, last in GROUPS.items()

@@ -40,6 +40,10 @@ class BrowserClock:
         """Return after `seconds`."""
         await asyncio.sleep(seconds)
 
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]:
+        """Call `fn` after `seconds`, unless what this returns is called before."""
+        return asyncio.get_running_loop().call_later(seconds, fn).cancel
+
 
 BrowserRandom = SystemRandom
 """Randomness from `crypto.getRandomValues`, by way of `os.urandom`."""

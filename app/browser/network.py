@@ -20,7 +20,10 @@ def online() -> bool:
 
 
 def watch_network(wake: Callable[[], None], lost: Callable[[], None]) -> None:
-    """Call `wake` when asking may be worth while, `lost` when the browser says it is offline."""
+    """Call `wake` when asking may be worth while, `lost` when the browser says it is offline.
+
+    It may be when the network or the person comes back, also to a page that was frozen meanwhile.
+    """
 
     def visible(_event: Any) -> None:
         if not document.hidden:
@@ -32,6 +35,7 @@ def watch_network(wake: Callable[[], None], lost: Callable[[], None]) -> None:
 
     listen(window, "online", lambda _event: wake())
     listen(window, "pageshow", lambda event: wake() if event.persisted else None)
+    listen(document, "resume", lambda _event: wake())
     listen(document, "visibilitychange", visible)
     listen(window, "offline", offline)
 
@@ -45,6 +49,7 @@ def event_stream(url: str) -> OpenStream:
             listen(source, "changed", lambda event: listener.poked(_cursor(event))),
             listen(source, "heartbeat", lambda _event: listener.alive()),
             listen(source, "error", lambda _event: listener.failed()),
+            listen(window, "pagehide", lambda _event: source.close()),
         ]
 
         def close() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from js import driftline, location, navigator
+from js import driftline, navigator
 from pyodide.ffi import JsException
 
 from app.browser.ffi import js_object, listen
@@ -15,12 +15,15 @@ from app.ports import UpdateState
 
 
 class Updates:
-    """Says when a new version is installed and waiting, and switches to it on request."""
+    """Says when a new version is installed and waiting, and switches to it on request.
 
-    def __init__(self, available: Callable[[], None]) -> None:
+    `refused` is called where the app is open elsewhere: a version takes over from one page only.
+    """
+
+    def __init__(self, available: Callable[[], None], refused: Callable[[], None]) -> None:
         self._available = available
+        self._refused = refused
         self._registration: Any = None
-        self._applying = False
 
     async def watch(self) -> None:
         """Find the service worker's registration and follow it for the life of the page."""
@@ -29,7 +32,7 @@ class Updates:
             return
         self._registration = registration
         listen(registration, "updatefound", lambda _event: self._follow(registration.installing))
-        listen(navigator.serviceWorker, "controllerchange", self._changed)
+        listen(navigator.serviceWorker, "message", self._told)
         if registration.waiting:
             self._available()
         elif registration.installing:
@@ -48,9 +51,8 @@ class Updates:
         return "ready" if self._registration.waiting else "newest"
 
     def apply(self) -> None:
-        """Let the waiting version take over; the page reloads when it has."""
+        """Let the waiting version take over; the page reloads when it has (assets/boot.js)."""
         if self._registration and self._registration.waiting:
-            self._applying = True
             self._registration.waiting.postMessage(js_object({"type": "SKIP_WAITING"}))
 
     def _follow(self, worker: Any) -> None:
@@ -61,9 +63,9 @@ class Updates:
         if worker:
             listen(worker, "statechange", changed)
 
-    def _changed(self, _event: Any) -> None:
-        if self._applying:
-            location.reload()
+    def _told(self, event: Any) -> None:
+        if event.data.type == "busy":
+            self._refused()
 
 
 async def _settled(worker: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.entry import LONGEST_WAIT, Entry, beyond, by_item, due, parted, read_entries
 from app.core.metadata import CLIENT_ID, CURSOR, RESET, SEQ, Stored, id_of, number_of
@@ -121,13 +122,15 @@ def _settled_through(oldest: Sequence[dict[str, Any]], seq: Stored) -> int:
 def claim_local(entry: Entry, now: int) -> Decision:
     """Mark one entry as in flight if it is its item's turn; returns whether it is."""
 
-    def decide(found: list[dict[str, Any]]) -> Batch:
+    def decide(inbox: list[dict[str, Any]], found: list[dict[str, Any]]) -> Batch:
         first = next(iter(read_entries(found)), None)
         if first is None or first.id != entry.id or first.state != "pending":
             return Batch(result=False)
+        if first.id in perhaps_sent(inbox):
+            return Batch(result=False)
         return Batch([first.claimed_until(now + LOCAL_LEASE, local=True).put()], True)
 
-    return Decision([by_item(entry.collection, entry.item_id)], decide)
+    return Decision([UNSETTLED, by_item(entry.collection, entry.item_id)], decide)
 
 
 def requeue(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.core.actions import Data, Registry
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.enqueue import checked_action
 from app.core.entry import DAMAGED, HOLDING, Entry, by_item
@@ -50,9 +51,11 @@ def edit(entry: Entry, data: Data | None, new_id: str, registry: Registry) -> De
     would be sure to refuse the new data. Then nothing is changed.
     """
 
-    def decide(row: Stored, found: list[dict[str, Any]], *who: Stored) -> Batch:
+    def decide(
+        inbox: list[dict[str, Any]], row: Stored, found: list[dict[str, Any]], *who: Stored
+    ) -> Batch:
         current, entries = among(entry.id, found)
-        _check_editable(current)
+        _check_editable(current, perhaps_sent(inbox))
         if was_settled(current):
             current = freed_of_doubt(current, read_row(row), *who)
         before = [other for other in entries if other.seq < current.seq]
@@ -60,15 +63,15 @@ def edit(entry: Entry, data: Data | None, new_id: str, registry: Registry) -> De
         again = edited.renamed(new_id) if current.sent else edited
         return _sent_again(entries, current, again, row)
 
-    return Decision(_queries(entry), decide)
+    return Decision([UNSETTLED, *_queries(entry)], decide)
 
 
 def _queries(entry: Entry) -> list[Query]:
     return [Get(ROWS, list(entry.item)), by_item(*entry.item), CURSOR, CLIENT_ID]
 
 
-def _check_editable(entry: Entry) -> None:
-    if entry.state == "in_flight":
+def _check_editable(entry: Entry, sent: frozenset[str]) -> None:
+    if entry.state == "in_flight" or entry.id in sent:
         raise InvalidInput("This change is being sent; it can be edited once there is an answer.")
     if entry.in_doubt and entry.verdict is None:
         raise InvalidInput(

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.actions import Data, Registry, fields_of
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
 from app.core.invalid import read_row
@@ -82,14 +83,21 @@ def enqueue(drafts: Sequence[Draft], registry: Registry) -> Decision:
     """
     items = list(dict.fromkeys(draft.item for draft in drafts))
     named = list(dict.fromkeys(name for draft in drafts for name in draft.depends_on))
-    queries: list[Query] = [SEQ, NEWEST, CLIENT_ID]
+    queries: list[Query] = [SEQ, NEWEST, CLIENT_ID, UNSETTLED]
     for name in named:
         queries += [by_id(name), by_earlier_id(name)]
     for collection, item_id in items:
         queries += [Get(ROWS, [collection, item_id]), by_item(collection, item_id)]
 
-    def decide(seq: Stored, newest: list[dict[str, Any]], client: Stored, *found: Any) -> Batch:
+    def decide(
+        seq: Stored,
+        newest: list[dict[str, Any]],
+        client: Stored,
+        inbox: list[dict[str, Any]],
+        *found: Any,
+    ) -> Batch:
         tail = _Tail(registry, counter(seq, newest), id_of(client) or "", frozenset(named))
+        tail.sent = perhaps_sent(inbox)
         known, found = found[: 2 * len(named)], found[2 * len(named) :]
         for item, row, waiting in zip(items, found[::2], found[1::2], strict=True):
             tail.rows[item] = read_row(row)
@@ -111,13 +119,15 @@ class _Tail:
     """The end of the outbox while actions are added to it; `writes` by `seq`.
 
     `seq` is the last one given, `client_id` the client under which they go (app/core/identity.py).
-    `named` are the ids that the new actions depend on, `places` what is in the outbox of them.
+    `named` are the ids that the new actions depend on, `places` what is in the outbox of them;
+    `sent` those that the service worker may have sent.
     """
 
     registry: Registry
     seq: int
     client_id: str
     named: frozenset[str] = frozenset()
+    sent: frozenset[str] = frozenset()
     places: dict[str, int] = field(default_factory=dict)
     rows: dict[ItemKey, Row | None] = field(default_factory=dict)
     waiting: dict[ItemKey, list[Entry]] = field(default_factory=dict)
@@ -176,7 +186,7 @@ class _Tail:
             return None
         if action.depends_on or action.id in self.named or last.replaced is not None:
             return None
-        if last.client_id != self.client_id:
+        if last.client_id != self.client_id or last.id in self.sent:
             return None
         earlier = last.readable()
         coalescer = self.registry.coalescer(earlier, action) if earlier else None

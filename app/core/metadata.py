@@ -18,8 +18,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Stored = dict[str, Any] | None
 
 CLIENT_ID = Get(METADATA, "client_id")
+COURIER = Get(METADATA, "courier")
 CURSOR = Get(METADATA, "cursor")
 EPOCH = Get(METADATA, "epoch")
+LEASE = Get(METADATA, "lease")
 RESET = Get(METADATA, "reset")
 RESTORED = Get(METADATA, "restored")
 SEQ = Get(METADATA, "seq")

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.metadata import Stored, ids_of, put
@@ -62,7 +63,10 @@ def remove(entry: Entry) -> Decision:
     """
 
     def decide(
-        found: list[dict[str, Any]], waiting: list[dict[str, Any]], known: dict[str, Any] | None
+        found: list[dict[str, Any]],
+        waiting: list[dict[str, Any]],
+        known: Stored,
+        inbox: list[dict[str, Any]],
     ) -> Batch:
         current, entries = among(entry.id, found)
         waiters = read_entries(waiting)
@@ -71,11 +75,11 @@ def remove(entry: Entry) -> Decision:
         taken = _taken_out(current, entries, others, orphaned(others, current.seq))
         more: list[Put | Delete] = [
             *(Delete(OUTBOX, other.seq) for other in told),
-            *_noted([current], known),
+            *_noted([current], known, inbox),
         ]
         return replace(taken, writes=[*taken.writes, *more])
 
-    return Decision([by_item(*entry.item), waiting_for([entry]), DISCARDED_IDS], decide)
+    return Decision([by_item(*entry.item), waiting_for([entry]), DISCARDED_IDS, UNSETTLED], decide)
 
 
 def complete(entry: Entry) -> Decision:
@@ -173,20 +177,23 @@ def _check_turn(entry: Entry) -> None:
 def clear_page(limit: int = 500) -> Decision:
     """Remove up to `limit` entries, newest first, so that none waits for one that is gone."""
 
-    def decide(found: list[dict[str, Any]], known: dict[str, Any] | None) -> Batch:
+    def decide(found: list[dict[str, Any]], known: Stored, inbox: list[dict[str, Any]]) -> Batch:
         entries = read_entries(found)
         gone = [Delete(OUTBOX, entry.seq) for entry in entries]
-        return Batch([*gone, *_noted(entries, known)], entries)
+        return Batch([*gone, *_noted(entries, known, inbox)], entries)
 
-    return Decision([Scan(OUTBOX, limit=limit, reverse=True), DISCARDED_IDS], decide)
+    newest = Scan(OUTBOX, limit=limit, reverse=True)
+    return Decision([newest, DISCARDED_IDS, UNSETTLED], decide)
 
 
-def _noted(entries: list[Entry], known: Stored) -> list[Put]:
+def _noted(entries: list[Entry], known: Stored, inbox: list[dict[str, Any]]) -> list[Put]:
     """Return the write that remembers which of these were discarded without any effect for sure.
 
     Those may come back from a file (app/core/importing.py).
     """
-    ids = [it.id for it in entries if not it.sent or it.verdict in ("conflict", "rejected")]
+    sent = perhaps_sent(inbox)
+    certain = [it for it in entries if not it.sent or it.verdict in ("conflict", "rejected")]
+    ids = [it.id for it in certain if it.id not in sent]
     kept = [*ids_of(known), *ids][-REMEMBERED:]
     return [put(DISCARDED_IDS, kept)] if ids else []
 

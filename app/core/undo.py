@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_id, by_item, read_entries, read_entry
 from app.core.order import DISCARDED, orphaned, restated, rewrites, waiting_for
@@ -46,13 +47,14 @@ def take_back(entry: Entry, item: tuple[str, str]) -> Decision:
     kept = [read_entry(value) for value in entry.replaced or ()]
 
     def decide(
+        inbox: list[dict[str, Any]],
         itself: list[dict[str, Any]],
         found: list[dict[str, Any]],
         waiting: list[dict[str, Any]],
         *there: dict[str, Any] | None,
     ) -> Batch:
         (current,) = read_entries(itself) or [entry]
-        if not itself or current.replaced is None:
+        if not itself or current.replaced is None or current.id in perhaps_sent(inbox):
             raise NotFound(NOTHING)
         waiters = read_entries(waiting)
         back = {
@@ -67,7 +69,8 @@ def take_back(entry: Entry, item: tuple[str, str]) -> Decision:
         return _restored(current, item, back, read_entries(found), waiters, others)
 
     seqs: list[Query] = [Get(OUTBOX, old.seq) for old in kept]
-    return Decision([by_id(entry.id), by_item(*item), waiting_for([entry]), *seqs], decide)
+    line = [by_id(entry.id), by_item(*item), waiting_for([entry])]
+    return Decision([UNSETTLED, *line, *seqs], decide)
 
 
 def _restored(

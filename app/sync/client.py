@@ -25,6 +25,7 @@ from app.sync.erasure import Erasure
 from app.sync.export import exported
 from app.sync.handlers import Handler, Handlers
 from app.sync.identity import identity_at_last, own_identity
+from app.sync.inbox import Courier, Inbox
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
@@ -76,6 +77,8 @@ class Client:
         self._runner = Runner(
             world.store, actions, self._handlers, self._changes, world.clock, world.random
         )
+        self._inbox = Inbox(world.store, self._changes, self.status, self._runner, world.clock)
+        self._courier = Courier(world.store, None if transport else api_url, self._handlers)
         outcomes = Outcomes(world.store, self._changes, world.clock)
         self.queue = Queue(
             world.store,
@@ -86,7 +89,7 @@ class Client:
             outcomes,
             world.clock,
             world.random,
-            self._peers.wake,
+            self._woken,
         )
         self._identity: Identity | None = None
         self.status.follow(self._changes)
@@ -115,11 +118,9 @@ class Client:
         # Loaded once a conflict is looked at: not each start of the page has to.
         from app.sync.conflicts import Conflicts
 
-        world, is_local = self._world, self._runner.handles
+        store, clock, is_local = self._world.store, self._world.clock, self._runner.handles
         signature = lambda: self.preferences.get().name  # noqa: E731
-        return Conflicts(
-            name, world.store, self.queue, self._registry, is_local, signature, world.clock
-        )
+        return Conflicts(name, store, self.queue, self._registry, is_local, signature, clock)
 
     def outbox(self) -> OutboxView:
         """Return the outbox to look at, page by page; it follows what changes while it is open."""
@@ -130,8 +131,8 @@ class Client:
     def handler(self, action_type: str) -> Callable[[H], H]:
         """Register the decorated function to carry out the actions of a type by itself.
 
-        It gets the `Action` and may be synchronous or not. It runs when the server is reachable;
-        where it raises, the action is tried again, and is `failed`, but kept, after three attempts.
+        It gets the `Action`, may be synchronous or not, and runs when the server is reachable.
+        Where it raises, the action is tried again, and is `failed`, but kept, after three attempts.
         """
         return self._handlers.register(action_type)
 
@@ -153,19 +154,22 @@ class Client:
             after = await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
-        """Take part in synchronising until cancelled: lead when it is this context's turn.
-
-        `erase` cancels it, in each context.
-        """
+        """Take part in synchronising until `erase` ends it: lead when it is this context's turn."""
         self._erasure.working = asyncio.current_task()
         identity = self._identity or await identity_at_last(self._world)
+        await self._courier.brief()
 
         async def lead() -> None:
+            await self._inbox.empty(identity)
             if self._peers.followed:  # the one before may have died before it told what it did
                 self._changes.announce_everything()
             await self._peers.lead(self._engine(identity))
 
         await self._world.leadership.hold(lead)
+
+    def _woken(self) -> None:
+        self._world.queued()
+        self._peers.wake()
 
     async def sync(self) -> SyncReport:
         """Synchronise now and return what came of it."""
@@ -178,10 +182,10 @@ class Client:
     def resume(self) -> None:
         """A person, or the network, comes back: show what is stored now, and synchronise soon.
 
-        What another context did meanwhile may not have been heard here, or never been said: it may
-        have died between its commit and its word.
+        Another context may have died between its commit and its word of it.
         """
         self._changes.tell_everything()
+        self._peers.greet()
         self.wake(urgent=True)
 
     async def dismiss_restored(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from app.core.actions import Data, Registry
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.conflict import Conflict, IsLocal, held
 from app.core.entry import Entry, by_item, due, read_entries
 from app.core.invalid import read_row
@@ -57,12 +58,12 @@ class Conflicts:
 
     async def can_undo(self, item_id: str) -> bool:
         """Tell whether the last resolution or deletion of an item was not sent yet."""
-        found = await self._store.read(*undoable(self._name, item_id))
+        inbox, *found = await self._store.read(UNSETTLED, *undoable(self._name, item_id))
         try:
-            latest(self._name, item_id, [value for values in found for value in values])
+            entry = latest(self._name, item_id, [value for values in found for value in values])
         except NotFound:
             return False
-        return True
+        return entry.id not in perhaps_sent(inbox)
 
     async def resolve(
         self, item_id: str, choice: Choice, data: Data | None, seen: Conflict | None

@@ -15,22 +15,30 @@ _H = TypeVar("_H", bound=Handler)
 class Handlers:
     """Handlers by action type; `prepare` runs once, before the first handler does.
 
-    The browser's `prepare` makes `urllib` and `requests` work, which is too costly for every start.
+    `registered` is called after each registration. The browser's `prepare` makes `urllib` and
+    `requests` work, which is too costly for every start.
     """
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self._prepare = prepare
         self._prepared = False
         self._handlers: dict[str, Handler] = {}
+        self.registered: Callable[[], None] = lambda: None
 
     def register(self, action_type: str) -> Callable[[_H], _H]:
         """Register the decorated function, synchronous or not, for an action type."""
 
         def decorate(handler: _H) -> _H:
             self._handlers[action_type] = handler
+            self.registered()
             return handler
 
         return decorate
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The action types that have a handler."""
+        return tuple(self._handlers)
 
     def get(self, action_type: str) -> Handler | None:
         """Return the handler of an action type, if there is one."""

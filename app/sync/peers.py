@@ -41,7 +41,11 @@ class Peers:
         self.leading: Writable[bool] = Writable(False)
         self._waiters: list[asyncio.Future[SyncReport]] = []
         channel.subscribe(self._receive)
-        channel.publish({"kind": "hello"})
+        self.greet()
+
+    def greet(self) -> None:
+        """Ask the leader, if there is one, for its status."""
+        self._channel.publish({"kind": "hello"})
 
     async def lead(self, engine: Engine) -> None:
         """Be the leader, with this engine, until cancelled."""

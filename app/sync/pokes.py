@@ -55,12 +55,17 @@ class Pokes:
 
     async def _listen(self) -> None:
         """Open the stream, and return when it has broken or was silent for too long."""
-        news = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        news: asyncio.Future[None] = loop.create_future()
         ended = False
+
+        def hear() -> None:
+            if not news.done():
+                news.set_result(None)
 
         def alive() -> None:
             self._delay = REOPEN_FIRST
-            news.set()
+            hear()
 
         def poked(cursor: str | None) -> None:
             alive()
@@ -69,17 +74,11 @@ class Pokes:
         def failed() -> None:
             nonlocal ended
             ended = True
-            news.set()
+            hear()
 
         close = self._open(Listener(poked, alive, failed))
         try:
-            while not ended:
-                news.clear()
-                heard = asyncio.ensure_future(news.wait())
-                try:
-                    if not await wait_at_most(self._clock, SILENCE, heard):
-                        return
-                finally:
-                    heard.cancel()
+            while not ended and await wait_at_most(self._clock, SILENCE, news):
+                news = loop.create_future()
         finally:
             close()

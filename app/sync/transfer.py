@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.entry import Entry, read_entries
 from app.core.identity import Identity, identify
 from app.core.importing import import_entries
@@ -19,8 +20,10 @@ async def export_all(store: Store, fresh_id: str) -> str:
     entries: list[Entry] = []
     after = 0
     while True:
-        (found,) = await store.read(Scan(OUTBOX, lower=after + 1, limit=PAGE))
-        entries += read_entries(found)
+        found, inbox = await store.read(Scan(OUTBOX, lower=after + 1, limit=PAGE), UNSETTLED)
+        sent = perhaps_sent(inbox)
+        read = read_entries(found)
+        entries += [it.model_copy(update={"sent": it.sent or it.id in sent}) for it in read]
         if len(found) < PAGE:
             return export_entries(entries, identity.client_id)
         after = entries[-1].seq

@@ -16,6 +16,7 @@ async def _nothing() -> None:
 class World:
     """What the client needs from outside; `online` is the network's hint, never the truth.
 
+    `queued` is called as soon as something was put into the queue, or is to be sent again.
     `durable` is false where the store ends with the page. `erase` deletes all that is kept on the
     device, after which the store answers nothing more.
     """
@@ -28,5 +29,6 @@ class World:
     channel: Channel
     online: Callable[[], bool] = lambda: True
     prepare_handlers: Callable[[], None] = lambda: None
+    queued: Callable[[], None] = lambda: None
     durable: bool = True
     erase: Callable[[], Awaitable[None]] = _nothing

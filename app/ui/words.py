@@ -19,6 +19,7 @@ KEPT = {True: "kept", False: "kept while this page is open"}
 """What happens to what was written, by whether the device keeps anything."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_SERVER = "Not connected to a server"
+OPEN_ELSEWHERE = "Driftline is open in another tab. Close it, then tap Update again."
 INVALID = (
     "{count:,} {items} on this device cannot be shown by this version of the app. "
     "Nothing is lost: update the app to see {them}."

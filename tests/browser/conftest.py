@@ -28,6 +28,7 @@ from typing import Any, Protocol
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
+from tests.browser.bench import PERMISSIONS, Bench, RecordingServer
 from tests.browser.chrome import Profile, launch_options
 from tests.browser.devices import Devices
 from tests.browser.faulty import FaultyServer
@@ -124,6 +125,28 @@ def faulty(tmp_path: Path, port: int) -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
+def recording(tmp_path: Path) -> Iterator[RecordingServer]:
+    """Start a server that keeps what is pushed to it, for one test."""
+    running = RecordingServer(tmp_path)
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def installed(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Keep a device on which the app is installed and closed: Python never ran there."""
+    folder = tmp_path_factory.mktemp("device")
+    server = RecordingServer(folder, steps=True)
+    server.start()
+    browser = Profile(playwright, folder / "profile")
+    context = browser.launch(permissions=PERMISSIONS)
+    yield Bench.without_python(context, server, Watch(context, server.url, lambda: False))
+    browser.close()
+    server.close()
+
+
+@pytest.fixture
 def adopt(request: pytest.FixtureRequest, devices: Devices) -> Iterator[Adopt]:
     """Watch whatever contexts a test uses, and fail it for what went on behind its pages."""
     watched: list[tuple[BrowserContext, Watch]] = []
@@ -173,6 +196,15 @@ def open_app(chromium: Browser, devices: Devices, adopt: Adopt) -> OpenApp:
 def profile(playwright: Playwright, tmp_path: Path, adopt: Adopt) -> OpenProfile:
     """Keep a device on disk, so that its browser can be closed or killed and started again."""
     return OpenProfile(playwright, tmp_path / "profile", adopt)
+
+
+@pytest.fixture
+def bench(installed: Bench) -> Iterator[Bench]:
+    """Begin with nothing stored on the device of a module's tests, and no fault of the server."""
+    installed.begin()
+    yield installed
+    problems = installed.watch.problems()
+    assert not problems, "\n".join(problems)
 
 
 def _keep_screenshots(test: str, contexts: list[BrowserContext]) -> None:

@@ -30,7 +30,8 @@ class FaultyServer(Server):
     def stored(self) -> list[str]:
         """Return the texts of all messages from the database file, past the faults."""
         with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as database:
-            rows = database.execute("SELECT data FROM rows ORDER BY version")
+            query = "SELECT data FROM rows WHERE collection = 'messages' ORDER BY version"
+            rows = database.execute(query)
             return [json.loads(data)["text"] for (data,) in rows]
 
     def wait_for_death(self) -> None:

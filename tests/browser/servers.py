@@ -49,12 +49,14 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.was_down = False
         self._signed = 0
+        self.environment: dict[str, str] = {}
 
     def start(self) -> None:
         """Start it and return once it answers."""
         options = ["--port", str(self.port), "--database", self.database]
         command = [*self._command, *options]
-        self._process = Forked(command, ROOT, os.environ, self._log_path)
+        environment = {**os.environ, **self.environment}
+        self._process = Forked(command, ROOT, environment, self._log_path)
         until = time.monotonic() + _DEADLINE
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:

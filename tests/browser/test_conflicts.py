@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.notes import Notes
+from tests.browser.page import App
 from tests.browser.servers import Server
 
 CHOICES = {"Mine": "Keep mine", "Theirs": "Use server", "Both": "Merge"}
@@ -104,3 +105,37 @@ def test_note_deleted_here_and_changed_there_is_put_to_the_person(
     expect(mine.conflict).to_contain_text("You deleted this note while somebody else changed it.")
     mine.choose("Restore").wait_for(("synced", "Hut"))
     assert bodies(server) == {"Hut": "Key with them"}
+
+
+DEAF = """
+const listen = BroadcastChannel.prototype.addEventListener;
+BroadcastChannel.prototype.addEventListener = function (type, heard) {
+  listen.call(this, type, (event) => window.deaf || heard(event));
+};"""
+"""A tab hears nothing of the others while `deaf`, as one that is frozen."""
+
+
+def test_d6_second_tab_that_chooses_otherwise_is_told_and_overwrites_nothing(
+    server: Server, open_app: OpenApp
+) -> None:
+    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
+    mine.enter().write("Hut", "Key under the stone")
+    theirs.enter().wait_for(("synced", "Hut"))
+    mine.wait_for(("synced", "Hut"))
+    mine.app.offline()
+    mine.fill(body="Key with me").save()
+    theirs.edit("Hut", body="Key with them").wait_for(("synced", "Hut"))
+    mine.app.online()
+    mine.wait_for(("conflict", "Hut"))
+    page = mine.app.context.new_page()
+    page.add_init_script(DEAF)
+    second = Notes(App(page, mine.app.url, mine.app.watch).goto().wait_ready())
+    second.enter().open("Hut")
+    expect(second.conflict).to_contain_text("Server version")
+    second.page.evaluate("window.deaf = true")
+    mine.choose("Keep mine").wait_for(("synced", "Hut"))
+    second.choose("Use server")
+    expect(second.app.by_test_id("notice")).to_contain_text("Nothing was overwritten.")
+    theirs.wait_for(("synced", "Hut"))
+    expect(theirs.form.get_by_label("Body")).to_have_value("Key with me")
+    assert bodies(server) == {"Hut": "Key with me"}

@@ -51,6 +51,31 @@ class WebRunner:
             run_sync(asyncio.wait(left))
 
 
+class Ready:
+    """What the browser's loop has still to call, as far as a test asks: whether there is any.
+
+    Without it a test would wait for many turns to be sure that nothing happens any more.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._count = 0
+        self._call_soon = loop.call_soon
+        loop.call_soon = self._counted  # type: ignore[method-assign]  # of the one loop there is
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def _counted(
+        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        def call() -> None:
+            self._count -= 1
+            callback(*args)
+
+        self._count += 1
+        return self._call_soon(call, context=context)
+
+
 class Loopback:
     """Stands in for `tests.loopback.Loopback`, whose database this interpreter does not have."""
 
@@ -84,6 +109,8 @@ def main(options: Sequence[str]) -> int:
     replacement = ModuleType("tests.loopback")
     replacement.Loopback = Loopback  # type: ignore[attr-defined]  # a module made here
     sys.modules["tests.loopback"] = replacement
+    loop = asyncio.get_event_loop()
+    loop._ready = Ready(loop)  # type: ignore[attr-defined]  # as asyncio's own loops have it
     asyncio.Runner = WebRunner  # type: ignore[misc, assignment]  # before pytest-asyncio takes it
     import pytest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -205,6 +205,9 @@ class SkewedClock(FakeClock):
 
     async def sleep(self, seconds: float) -> None:
         await self._true.sleep(seconds)
+
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]:
+        return self._true.call_later(seconds, fn)
 
 
 JUMPS = [[10 * YEAR], [-10 * YEAR], [10 * YEAR, -10 * YEAR, 0], [0, 3_600_000, -3_600_000]]

@@ -35,6 +35,9 @@ class QuickClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._quicker)
 
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_later(seconds / self._quicker, fn).cancel
+
 
 class RealHttp:
     """The `Http` port on httpx."""

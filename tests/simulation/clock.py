@@ -18,12 +18,15 @@ class SimClock:
         self.time = START
         self._loop = loop
         self._timers: list[tuple[int, int, Callable[[], Any]]] = []
+        self._taken_back: set[int] = set()
         self._made = 0
 
-    def call_later(self, seconds: float, fn: Callable[[], Any]) -> None:
-        """Call `fn` when `seconds` have passed."""
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]:
+        """Call `fn` when `seconds` have passed, unless what this returns was called before."""
         self._made += 1
-        heapq.heappush(self._timers, (self.time + round(seconds * 1000), self._made, fn))
+        made = self._made
+        heapq.heappush(self._timers, (self.time + round(seconds * 1000), made, fn))
+        return lambda: self._taken_back.add(made)
 
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed."""
@@ -41,10 +44,11 @@ class SimClock:
         end = self.time + round(seconds * 1000)
         self.settle()
         while self._timers and self._timers[0][0] <= end:
-            due, _, fn = heapq.heappop(self._timers)
+            due, made, fn = heapq.heappop(self._timers)
             self.time = max(self.time, due)
-            fn()
-            self.settle()
+            if made not in self._taken_back:
+                fn()
+                self.settle()
         self.time = end
 
 
@@ -62,3 +66,7 @@ class DeviceClock:
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed."""
         await self._clock.sleep(seconds)
+
+    def call_later(self, seconds: float, fn: Callable[[], Any]) -> Callable[[], None]:
+        """Call `fn` when `seconds` have passed, unless what this returns was called before."""
+        return self._clock.call_later(seconds, fn)
