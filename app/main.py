@@ -17,6 +17,7 @@ from app.browser.device import BrowserDevice
 from app.browser.ffi import BrowserClock, BrowserRandom
 from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
+from app.browser.idle import idle
 from app.browser.network import event_stream, online, watch_network
 from app.browser.tabs import TabChannel, lock_leadership
 from app.browser.updates import Updates
@@ -197,9 +198,11 @@ class App:
         return Around(self._device, self._updates, self._update_ready, address)
 
     async def _prepare(self) -> None:
-        """Have the other pages ready before they are asked for."""
+        """Have the other pages ready before they are asked for, in moments when nothing else is."""
         for view in VIEWS:
+            await idle()
             await self._page(view)
+        await idle()
         if self._client.durable:
             protect(self._client.status, self._device.persist_quietly)
 

@@ -2,6 +2,7 @@
 
 python -m bench                   all of them
 python -m bench boot --rounds 15  one, more thoroughly
+python -m bench lighthouse --runs 3
 python -m bench server --parts pushes,streams --databases sqlite --seconds 10
 python -m bench --check           end with status 1 where a bound is missed
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.boot.run import run as boot
+from bench.lighthouse.run import RUNS
+from bench.lighthouse.run import run as lighthouse
 from bench.server.parts import Plan
 from bench.server.run import DATABASES, PARTS
 from bench.server.run import run as server
@@ -37,6 +40,7 @@ ROUNDS = 7
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "boot": lambda options: boot(options.rounds),
+    "lighthouse": lambda options: lighthouse(options.runs),
     "server": lambda options: server(
         options.parts,
         options.databases,
@@ -56,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument(
         "--rounds", type=_number, default=ROUNDS, help=f"of boot (default {ROUNDS})"
+    )
+    parser.add_argument(
+        "--runs", type=_number, default=RUNS, help=f"of lighthouse (default {RUNS})"
     )
     parser.add_argument("--check", action="store_true", help="fail where a bound is missed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there too")

@@ -4,6 +4,7 @@
 //   warm start. With no `packages` in pyscript.toml, PyScript loads no graph and no installer.
 // - No bytecode is written (all of ours is precompiled), pydantic looks for no plugins, and
 //   zoneinfo for no time zones of a machine: each would read files that are not there.
+// - Between the stages of the start the browser gets a turn: it can paint and take taps meanwhile.
 import { loadPyodide as load, version } from "./pyodide.mjs";
 
 export { version };
@@ -13,13 +14,38 @@ const fetchBytes = async (name) => {
   if (!response.ok) throw new Error(`${response.status} for ${response.url}`);
   return [name, new Uint8Array(await response.arrayBuffer())];
 };
+// A message comes in a turn of its own at once; a timer would come late after a few in a row.
+const turn = () =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve(port1.close());
+    port2.postMessage(null);
+  });
 const files = Promise.all(["__init__.pyc", "core_schema.pyc", "_pydantic_core.wasm"].map(fetchBytes));
 
 const fsInit = async (FS, { sitePackages }) => {
   FS.mkdir(`${sitePackages}/pydantic_core`);
   for (const [name, bytes] of await files)
     FS.writeFile(`${sitePackages}/pydantic_core/${name.replace(".wasm", ".so")}`, bytes, { canOwn: true });
+  await turn(); // the machine code is there; CPython comes next
+};
+// What Pyodide's own Python imports, which is most of the time that it takes to start.
+const imports =
+  "enum re typing ast tokenize dis inspect json traceback logging socket ssl subprocess asyncio shutil zipfile tempfile";
+const createPyodideModule = async (settings) => {
+  const { default: create } = await import("./pyodide.asm.mjs");
+  const created = await create(settings);
+  for (const name of imports.split(" ")) {
+    await turn();
+    settings.API.rawRun(`import ${name}`);
+  }
+  await turn(); // CPython is there; Pyodide comes next
+  return created;
 };
 const env = { PYTHONDONTWRITEBYTECODE: "1", PYDANTIC_DISABLE_PLUGINS: "__all__", PYTHONTZPATH: "" };
 
-export const loadPyodide = (options) => load({ ...options, fsInit, env });
+export const loadPyodide = async (options) => {
+  const pyodide = await load({ ...options, fsInit, createPyodideModule, env });
+  await turn(); // PyScript comes next
+  return pyodide;
+};

@@ -8,6 +8,7 @@ from pathlib import Path
 from runtime.archive import write_stored, write_tree
 from runtime.npm import Node
 from runtime.paths import NODE_MODULES, RUNTIME
+from runtime.shared_memory import without_shared_memory
 from runtime.source_maps import without_source_map
 from runtime.stdlib import build_python
 from runtime.wheels import is_compiled
@@ -20,7 +21,10 @@ def write_pyodide(node: Node, wheels: list[Path], target: Path) -> None:
     target.mkdir(parents=True)
     shutil.copyfile(_PYODIDE / "pyodide.asm.wasm", target / "pyodide.asm.wasm")
     for module in (_PYODIDE / "pyodide.mjs", _PYODIDE / "pyodide.asm.mjs", RUNTIME / "boot.mjs"):
-        (target / module.name).write_bytes(without_source_map(module.read_bytes()))
+        script = without_source_map(module.read_bytes())
+        if module.name == "pyodide.asm.mjs":
+            script = without_shared_memory(script)
+        (target / module.name).write_bytes(script)
     library, site = build_python(node, _PYODIDE / "python_stdlib.zip", wheels)
     write_stored(target / "python_stdlib.zip", library)
     (compiled,) = filter(is_compiled, wheels)

@@ -218,8 +218,8 @@ def test_python_starts_from_the_bundle(source: str) -> None:
     lines = [line.strip() for line in code[1].strip().splitlines()]
     assert lines == [
         'import sys; sys.path.insert(0, "app.zip")',
-        "from app.main import main",
-        "await main()",
+        "from app.start import start",
+        "await start()",
     ]
 
 

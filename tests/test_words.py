@@ -16,9 +16,13 @@ from app.ui.status_words import explain, facts, storage_note
 from app.ui.words import (
     attention_text,
     clock_time,
+    counter_text,
     day_text,
+    is_waiting,
     last_synced_text,
     moment,
+    says_restored,
+    state_text,
     synced_text,
     trouble_text,
 )
@@ -174,6 +178,65 @@ def test_times_and_reason_of_the_status_are_facts_beside_it() -> None:
 def test_storage_that_the_browser_may_clear_is_told_and_nothing_where_nobody_knows() -> None:
     assert "may clear what is stored here" in storage_note(False)
     assert storage_note(True) == storage_note(None) == ""
+
+
+def test_s23_where_nothing_is_kept_no_words_promise_more_than_until_the_page_is_closed() -> None:
+    sick = Status(CONNECTED, pending=1, last_error="Too busy.", durable=False)
+    for status in (
+        sick,
+        Status(DISCONNECTED, pending=2, durable=False),
+        Status(ConnectionState("connecting"), pending=2, durable=False),
+        Status(CONNECTED, pending=2, hold="update", last_error="No.", durable=False),
+        Status(CONNECTED, restored=True, durable=False),
+    ):
+        said = f"{trouble_text(status)} {explain(status)}"
+        assert "on this device and" not in said
+        assert "kept" not in said.replace("kept while this page is open", "")
+    assert trouble_text(sick) == (
+        "Too busy. What you wrote is kept while this page is open and is sent again until then."
+    )
+    assert explain(Status(DISCONNECTED, pending=1, durable=False)) == (
+        "The server cannot be reached from here. 1 change waits in this page, while it is open, "
+        "and is sent when the connection is back."
+    )
+    for persisted in (None, False, True):
+        assert "closing this page loses" in storage_note(persisted, durable=False)
+
+
+def test_note_on_a_backup_can_be_dismissed_exactly_while_it_is_said() -> None:
+    restored = Status(CONNECTED, restored=True)
+    assert says_restored(restored)
+    assert "went back to an earlier backup" in trouble_text(restored)
+    for other in (
+        Status(CONNECTED),
+        Status(CONNECTED, restored=True, last_error="Too busy."),
+        Status(CONNECTED, restored=True, hold="sign_in"),
+    ):
+        assert not says_restored(other)
+        assert "backup" not in trouble_text(other)
+
+
+@pytest.mark.parametrize(
+    ("status", "waiting"),
+    [
+        (Status(CONNECTED, syncing=True), False),
+        (Status(CONNECTED), False),
+        (Status(DISCONNECTED), True),
+        (Status(CONNECTED, hold="sign_in"), True),
+        (Status(CONNECTED, last_error="Too busy."), True),
+        (Status(CONNECTED, last_error="Too busy.", syncing=True), False),
+    ],
+)
+def test_message_says_that_it_waits_wherever_it_is_not_being_sent(
+    status: Status, *, waiting: bool
+) -> None:
+    assert is_waiting(status) is waiting
+    said = state_text("pending", waiting=is_waiting(status))
+    assert said == ("Waiting to send" if waiting else "Sending…")
+
+
+def test_text_is_counted_as_the_server_counts_it_in_characters_without_a_blank_end() -> None:
+    assert counter_text("🏔" * 7_900 + " \n") == "7,900 of 8,000 characters"
 
 
 def test_what_needs_a_person_is_announced_in_one_sentence() -> None:

@@ -69,7 +69,7 @@ class Client:
         channel.missed = self._changes.tell_everything
         self._handlers = Handlers(world.prepare_handlers)
         self.connection = Connection(world.clock)
-        self.status = StatusStore(world.store, self.connection, world.clock)
+        self.status = StatusStore(world.store, self.connection, world.clock, durable=world.durable)
         self.preferences = Preferences(world.store, channel)
         self.drafts = Drafts(world.store, world.clock)
         self._erasure = Erasure(world.erase, channel)

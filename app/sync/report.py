@@ -55,6 +55,7 @@ class Status:
     to have gone back to a backup: all was pulled anew, and what waits here is kept; it stays so,
     also over a restart, until that note is dismissed. `invalid`
     counts rows that this version of the app cannot show, since they do not fit its models.
+    `durable` is false where nothing is kept on the device: what waits ends with the page.
     """
 
     connection: ConnectionState = ConnectionState()
@@ -69,6 +70,7 @@ class Status:
     hold: Hold | None = None
     restored: bool = False
     invalid: int = 0
+    durable: bool = True
 
     @property
     def count(self) -> int:
@@ -79,8 +81,10 @@ class Status:
 class StatusStore(Writable[Status]):
     """The observable status: the connection's part follows by itself, counts are read anew."""
 
-    def __init__(self, store: Store, connection: Connection, clock: Clock) -> None:
-        super().__init__(Status())
+    def __init__(
+        self, store: Store, connection: Connection, clock: Clock, *, durable: bool = True
+    ) -> None:
+        super().__init__(Status(durable=durable))
         self._store = store
         self._clock = clock
         self._recounting: asyncio.Task[None] | None = None

@@ -11,6 +11,7 @@ from app.errors import DriftlineError
 from app.protocol import MAX_TEXT
 from app.ui.dom import by_test_id, on, part, set_text
 from app.ui.page import begin
+from app.ui.words import counter_text, length_of
 
 COUNT_FROM = MAX_TEXT - 500
 """Characters from which on the counter is shown."""
@@ -84,6 +85,15 @@ class Composer:
             self._text.value = typed[len(text) :]
         self._typed()
 
+    def _count(self) -> None:
+        """Show how long a long text is; the browser's own length is never less than ours."""
+        text = self.text() if self._text.textLength >= COUNT_FROM else ""
+        length = length_of(text)
+        self._counter.hidden = length < COUNT_FROM
+        self._counter.dataset.over = "true" if length > MAX_TEXT else "false"
+        if length >= COUNT_FROM:
+            set_text(self._counter, counter_text(text))
+
     def _refuse(self, reason: str) -> None:
         set_text(self._error, reason)
         self._text.setAttribute("aria-invalid", "true")
@@ -91,9 +101,6 @@ class Composer:
     def _typed(self, _event: Any = None) -> None:
         set_text(self._error, "")
         self._text.removeAttribute("aria-invalid")
-        length = self._text.textLength
-        self._counter.hidden = length < COUNT_FROM
-        if length >= COUNT_FROM:
-            set_text(self._counter, f"{length:,} of {MAX_TEXT:,} characters")
+        self._count()
         if self._changed is not None:
             self._changed()

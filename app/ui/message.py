@@ -18,7 +18,7 @@ class MessageView:
     inside its element: so it comes, goes and is measured with it.
     """
 
-    def __init__(self, shown: Shown[Message], *, offline: bool) -> None:
+    def __init__(self, shown: Shown[Message], *, waiting: bool) -> None:
         sent_at = moment(shown.value.sent_at)
         self.shown = shown
         self.day = sent_at.date()
@@ -26,6 +26,7 @@ class MessageView:
         self._status = ""
         self._state: Any = None
         self._failure: Any = None
+        self._delay: Any = None
         self._day: Any = None
         self._new: Any = None
         self._heads: tuple[date | None, bool] = (None, False)
@@ -36,9 +37,9 @@ class MessageView:
         time = part(element, "time")
         time.textContent = clock_time(sent_at)
         time.setAttribute("datetime", sent_at.isoformat(timespec="seconds"))
-        self.fill(shown, offline=offline)
+        self.fill(shown, waiting=waiting)
 
-    def fill(self, shown: Shown[Message], *, offline: bool) -> None:
+    def fill(self, shown: Shown[Message], *, waiting: bool) -> None:
         """Write what can change: the state and its reason."""
         self.shown = shown
         status = message_status(shown.status)
@@ -48,8 +49,9 @@ class MessageView:
             fresh = clone(f"{status}-template")
             part(self.element, "status").replaceWith(fresh)
             self._state = part(fresh, "state")
-        set_text(self._state, state_text(status, offline=offline))
+        set_text(self._state, state_text(status, waiting=waiting))
         self._fail(shown, status == "failed")
+        self._wait(shown.error.message if shown.error and status == "pending" else "")
 
     def _fail(self, shown: Shown[Message], failed: bool) -> None:
         """Say why it was not sent, and offer what can be done, for as long as that is so."""
@@ -62,6 +64,17 @@ class MessageView:
         elif self._failure is not None:
             self._failure.remove()
             self._failure = None
+
+    def _wait(self, reason: str) -> None:
+        """Say why it was not sent yet, for as long as that is so: it is tried again by itself."""
+        if reason:
+            if self._delay is None:
+                self._delay = clone("delay-template")
+                part(self.element, "body").append(self._delay)
+            set_text(self._delay, reason)
+        elif self._delay is not None:
+            self._delay.remove()
+            self._delay = None
 
     def head(self, today: date | None, *, new: bool) -> None:
         """Show the day above it, where `today` is given, and that the new ones begin with it."""

@@ -44,7 +44,7 @@ class MessagesView:
         self._view: View[Message] = View()
         self._below = 0.0
         self._under = 0.0
-        self._offline = False
+        self._waiting = False
         self._new: str | None = None
         self.at_end = True
         self._verbs, self._older, self._moved = verbs, older, moved
@@ -52,14 +52,14 @@ class MessagesView:
         on(self._more, "click", self._more_wanted)
         on(self._log, "scroll", lambda _event: self.look())
 
-    def set_offline(self, offline: bool) -> None:
-        """Say whether what is pending is being sent now or waits for the network."""
-        if offline == self._offline:
+    def set_waiting(self, waiting: bool) -> None:
+        """Say whether what is pending waits, or is being sent now."""
+        if waiting == self._waiting:
             return
-        self._offline = offline
+        self._waiting = waiting
         for drawn in self._drawn.values():
             if drawn.shown.status == "pending":
-                drawn.fill(drawn.shown, offline=offline)
+                drawn.fill(drawn.shown, waiting=waiting)
 
     def render(self, view: View[Message], change: Change, new: str | None) -> None:
         """Make the document show `view`, which came by `change`; the unread begin with `new`."""
@@ -152,9 +152,9 @@ class MessagesView:
     def _message(self, shown: Shown[Message]) -> MessageView:
         drawn = self._drawn.get(shown.id)
         if drawn is None:
-            return MessageView(shown, offline=self._offline)
+            return MessageView(shown, waiting=self._waiting)
         if drawn.shown is not shown:
-            drawn.fill(shown, offline=self._offline)
+            drawn.fill(shown, waiting=self._waiting)
         return drawn
 
     def _take_out(self, staying: set[str]) -> None:

@@ -21,6 +21,7 @@ from app.ui.messages import MessagesView
 from app.ui.news import Items, News, Unread, news, news_text, unread_text
 from app.ui.page import spawn, telling
 from app.ui.stretch import compare
+from app.ui.words import is_waiting
 
 FIRST = 40
 """Messages loaded before the page takes input: more than any screen shows."""
@@ -101,7 +102,7 @@ class MessagesPage:
             set_text(self._announcer, text)
 
     def _follow_status(self, status: Status) -> None:
-        self._view.set_offline(status.connection.status == "disconnected")
+        self._view.set_waiting(is_waiting(status))
         if status.last_synced is not None:
             self._in_step = True  # before, on a new device, what comes is history and not new
         if status.unread and not document.hidden:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from app.sync.report import Status
 from app.ui.dom import by_test_id, on, part, set_text
 from app.ui.words import (
-    RESTORED,
     attention_text,
     connection_text,
     plural,
+    says_restored,
     synced_text,
     trouble_text,
 )
@@ -64,9 +64,8 @@ class Shell:
         set_text(part(self._connection, "label"), connection_text(connection))
         set_text(self._synced, synced_text(status.last_synced))
         set_text(self._attention, attention_text(status))
-        trouble = trouble_text(status)
-        set_text(self._trouble, trouble)
-        self._dismiss.hidden = trouble != RESTORED
+        set_text(self._trouble, trouble_text(status))
+        self._dismiss.hidden = not says_restored(status)
         self._banner.hidden = connection.status != "disconnected"
         self._sync.setAttribute("aria-busy", "true" if status.syncing else "false")
         for name, badge in self._badges.items():

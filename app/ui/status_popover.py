@@ -31,7 +31,7 @@ class StatusPopover:
         if opened:
             self.render(status)
             self._popover.focus()
-            spawn(self._look_at_storage())
+            spawn(self._look_at_storage(durable=status.durable))
 
     def render(self, status: Status) -> None:
         """Explain the status, if anybody looks."""
@@ -45,10 +45,11 @@ class StatusPopover:
             lines = [element for pair in known for element in _line(*pair)]
             part(self._popover, "facts").replaceChildren(*lines)
 
-    async def _look_at_storage(self) -> None:
+    async def _look_at_storage(self, *, durable: bool) -> None:
         """Say so where the browser may clear the storage; not all browsers tell."""
         asked = hasattr(navigator, "storage") and hasattr(navigator.storage, "persisted")
-        note = storage_note(bool(await navigator.storage.persisted()) if asked else None)
+        persisted = bool(await navigator.storage.persisted()) if asked else None
+        note = storage_note(persisted, durable=durable)
         set_text(part(self._popover, "storage"), note)
         part(self._popover, "storage").hidden = not note
 

@@ -14,6 +14,7 @@ STORAGE_NOTE = (
     "This browser may clear what is stored here when the device runs out of room. "
     "The settings say how to keep it from that."
 )
+MEMORY_NOTE = "This browser keeps nothing here: closing this page loses what was not sent."
 
 
 def explain(status: Status) -> str:
@@ -33,8 +34,10 @@ def facts(status: Status) -> tuple[tuple[str, str], ...]:
     return tuple(known)
 
 
-def storage_note(persisted: bool | None) -> str:
+def storage_note(persisted: bool | None, *, durable: bool = True) -> str:
     """Return what to know of the storage; nothing where it is safe, or nobody knows."""
+    if not durable:
+        return MEMORY_NOTE
     return STORAGE_NOTE if persisted is False else ""
 
 
@@ -59,15 +62,16 @@ def _waiting(status: Status) -> str:
     one = status.pending == 1
     changes = f"{status.pending:,} {plural(status.pending, 'change', 'changes')}"
     wait, are = ("waits", "is") if one else ("wait", "are")
+    where = "on this device" if status.durable else "in this page, while it is open,"
     if status.hold is not None:
-        return f"{changes} {wait} on this device until then."
+        return f"{changes} {wait} {where} until then."
     if status.connection.status == "connecting":
-        return f"{changes} {wait} on this device and {are} sent once it answers."
+        return f"{changes} {wait} {where} and {are} sent once it answers."
     if status.connection.status == "disconnected":
-        return f"{changes} {wait} on this device and {are} sent when the connection is back."
+        return f"{changes} {wait} {where} and {are} sent when the connection is back."
     if status.last_error is not None:
         itself = "itself" if one else "themselves"
-        return f"{changes} {wait} on this device and {are} tried again by {itself}."
+        return f"{changes} {wait} {where} and {are} tried again by {itself}."
     if status.syncing:
         return f"{changes} {are} being sent."
     return f"{changes} {wait} for {plural(status.pending, 'its', 'their')} turn."

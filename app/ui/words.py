@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from app.core.view import ItemStatus
+from app.protocol import MAX_TEXT
 from app.sync.connection import ConnectionState
 from app.sync.report import Status
 
@@ -12,8 +13,10 @@ CONNECTION = {"connected": "Connected", "connecting": "Connecting…", "disconne
 HOLD = {"sign_in": "Sign in", "update": "Update the app"}
 RESTORED = (
     "The server went back to an earlier backup. This device shows what the server has now; "
-    "what you wrote and was not sent yet is kept."
+    "what you wrote and was not sent yet is {kept}."
 )
+KEPT = {True: "kept", False: "kept while this page is open"}
+"""What happens to what was written, by whether the device keeps anything."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_SERVER = "Not connected to a server"
 OPEN_ELSEWHERE = "Driftline is open in another tab. Close it, then tap Update again."
@@ -32,13 +35,20 @@ def connection_text(state: ConnectionState) -> str:
 
 def trouble_text(status: Status) -> str:
     """Return what to say where the server is there but does not take what is sent."""
+    kept = KEPT[status.durable]
     if status.hold is not None:
-        return f"{HOLD[status.hold]} to send {status.pending:,}. What you wrote is kept."
-    if status.restored and not status.last_error:
-        return RESTORED
+        return f"{HOLD[status.hold]} to send {status.pending:,}. What you wrote is {kept}."
+    if says_restored(status):
+        return RESTORED.format(kept=kept)
     if status.connection.status == "connected" and status.last_error:
-        return f"{status.last_error} What you wrote is kept and will be sent again."
+        again = "and will be sent again" if status.durable else "and is sent again until then"
+        return f"{status.last_error} What you wrote is {kept} {again}."
     return invalid_text(status.invalid)
+
+
+def says_restored(status: Status) -> bool:
+    """Tell whether it is said that the server went back to a backup: it can be dismissed."""
+    return status.restored and not status.last_error and status.hold is None
 
 
 def invalid_text(count: int) -> str:
@@ -79,11 +89,28 @@ def message_status(status: ItemStatus) -> str:
     return {"synced": "sent", "pending": "pending"}.get(status, "failed")
 
 
-def state_text(status: str, *, offline: bool) -> str:
-    """Return the words for a message's status."""
+def state_text(status: str, *, waiting: bool) -> str:
+    """Return the words for a message's status; `waiting` where nothing is being sent now."""
     if status == "pending":
-        return "Waiting to send" if offline else "Sending…"
+        return "Waiting to send" if waiting else "Sending…"
     return "Sent" if status == "sent" else "Not sent"
+
+
+def is_waiting(status: Status) -> bool:
+    """Tell whether what is pending waits: for a connection, a person, or the next attempt."""
+    if status.hold is not None or status.connection.status == "disconnected":
+        return True
+    return status.last_error is not None and not status.syncing
+
+
+def counter_text(text: str) -> str:
+    """Return how long a text is, as the server counts it: in characters, without a blank end."""
+    return f"{length_of(text):,} of {MAX_TEXT:,} characters"
+
+
+def length_of(text: str) -> int:
+    """Return the characters of a text that would be sent."""
+    return len(text.rstrip())
 
 
 def moment(milliseconds: int) -> datetime:

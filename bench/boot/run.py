@@ -48,8 +48,8 @@ def run(rounds: int) -> Report:
         playwright = stack.enter_context(sync_playwright())
         write_stock_page(fetch_wheels(), folder / "stock")
         stock = Target(stack.enter_context(Host(folder / "stock")).url, MARK)
-        running, stopped = (_seeded(folder / name, stack) for name in ("running", "stopped"))
-        online, offline = _target(running), _target(stopped)
+        running, stopped = (seeded(folder / name, stack) for name in ("running", "stopped"))
+        online, offline = target_of(running), target_of(stopped)
         device = _device(playwright, folder / "profile", stack)
         for target in (online, offline):
             device.install(target, MESSAGES)
@@ -121,7 +121,8 @@ def _notes(installed: int) -> list[str]:
     ]
 
 
-def _seeded(folder: Path, stack: ExitStack) -> Server:
+def seeded(folder: Path, stack: ExitStack) -> Server:
+    """Start a server in the new folder `folder`, with messages; the stack ends it."""
     folder.mkdir()
     server = Server(folder)
     stack.callback(server.close)
@@ -130,7 +131,8 @@ def _seeded(folder: Path, stack: ExitStack) -> Server:
     return server
 
 
-def _target(server: Server) -> Target:
+def target_of(server: Server) -> Target:
+    """Return the app of such a server, as a page to start."""
     return Target(f"{server.url}/", "driftline:ready", SHOWN)
 
 

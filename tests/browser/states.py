@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tests.browser.notes import Notes
 from tests.browser.outbox import Outbox
 from tests.browser.page import App
@@ -20,9 +23,18 @@ REFUSED = {
 def failing(app: App, text: str) -> App:
     """Return the page with a message that the server refused, with the reason that it gave."""
     app.wait_installed().wait_for_connection("connected").offline().send(text)
-    Outbox(app).change({0: REFUSED})
-    app.page.reload()
-    return app.wait_ready().online().wait_for_statuses("failed")
+    return change_at_rest(app, {0: REFUSED}).online().wait_for_statuses("failed")
+
+
+def change_at_rest(app: App, changes: Mapping[int, Mapping[str, Any]]) -> App:
+    """Change stored entries while the app does not run in this tab, and start it again.
+
+    A running one may be about to note that an attempt failed, and would write its own state over
+    what is put there. The service worker has to be installed.
+    """
+    app.page.goto(f"{app.url}manifest.json")
+    Outbox(app).change(changes)
+    return app.goto().wait_ready()
 
 
 def conflicting(

@@ -111,6 +111,13 @@ def test_counter_appears_near_the_limit(server: Server, open_app: OpenApp) -> No
     expect(counter).to_be_hidden()
     put(app, "x" * 7_900)
     expect(counter).to_have_text("7,900 of 8,000 characters")
+    put(app, "🏔" * 7_000)
+    expect(counter).to_be_hidden()
+    put(app, "🏔" * 8_000)
+    expect(counter).to_have_text("8,000 of 8,000 characters")
+    expect(counter).to_have_attribute("data-over", "false")
+    put(app, "🏔" * 8_001)
+    expect(counter).to_have_attribute("data-over", "true")
 
 
 def test_storage_that_refuses_keeps_the_text_and_says_so(server: Server, open_app: OpenApp) -> None:

@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenApp
+from tests.browser.faulty import FaultyServer
 from tests.browser.log import Log
-from tests.browser.page import App
+from tests.browser.page import TIMEOUT, App
 from tests.browser.servers import Server
 
 MOST_DRAWN = 160
@@ -173,6 +174,21 @@ def test_sending_success_and_failure_are_felt_and_told(server: Server, open_app:
     app.message("refused").get_by_role("button", name="Retry").press("Enter")
     app.wait_for_messages(("sent", "fine"), ("sent", "refused"))
     expect(app.message("refused")).to_be_focused()
+
+
+def test_message_that_the_server_fails_at_says_why_it_waits(
+    faulty: FaultyServer, open_app: OpenApp
+) -> None:
+    app = open_app(faulty).wait_for_connection("connected")
+    app.watch.allow.append("status of 500")
+    faulty.fault("error_500", times=1_000)
+    app.send("Hello").wait_for_messages(("pending", "Hello"))
+    reason = app.message("Hello").locator('[data-part="delay"]')
+    expect(reason).to_contain_text("sent again later", timeout=TIMEOUT)
+    expect(app.message("Hello")).to_contain_text("Waiting to send")
+    faulty.fault("none", 0)
+    app.sync_now().wait_for_messages(("sent", "Hello"))
+    expect(reason).to_have_count(0)
 
 
 def test_messages_are_signed_and_days_are_told_apart(server: Server, open_app: OpenApp) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.notes import Notes
+from tests.browser.page import TIMEOUT
 from tests.browser.servers import Server
 
 SLOW_WRITES = """() => {
@@ -103,6 +104,41 @@ def test_what_others_change_shows_in_the_open_note_but_not_over_what_is_being_wr
     theirs.edit("Hut", new_title="Old hut")
     expect(mine.form.get_by_label("Title")).to_have_value("Old hut")
     expect(mine.form.get_by_label("Body")).to_have_value("Key with the warden")
+
+
+SHOWN = """() => {
+  const field = document.getElementById("note-body");
+  const seen = new Set();
+  const look = () => {
+    for (const note of document.querySelectorAll('[data-testid="note"]'))
+      if (note.querySelector('[data-part="title"]').textContent === "Hut")
+        seen.add(note.querySelector('[data-part="excerpt"]').textContent).add(field.value);
+  };
+  const list = document.querySelector('[data-part="note-list"]');
+  new MutationObserver(look).observe(list, {childList: true, characterData: true, subtree: true});
+  const watch = () => (look(), requestAnimationFrame(watch));
+  watch();
+  return () => [...seen];
+}"""
+
+
+def test_s17_note_changed_while_an_answer_is_on_its_way_never_shows_the_old_value(
+    server: Server, open_app: OpenApp
+) -> None:
+    notes = Notes(open_app(server)).enter().write("Hut", "before").wait_for(("synced", "Hut"))
+    held: list[Route] = []
+    notes.page.route("**/api/sync", held.append, times=1)
+    with notes.page.expect_request("**/api/sync", timeout=TIMEOUT):
+        notes.fill(body="first").save()
+    notes.fill(body="second").save().wait_for_note("pending", "Hut")
+    expect(notes.note("Hut")).to_contain_text("second")
+    shown = notes.page.evaluate_handle(SHOWN)
+    server.add_notes_of("another-device", ("Weather", "Snow"))
+    held[0].continue_()
+    notes.wait_for(("synced", "Hut"), ("synced", "Weather"))
+    assert shown.evaluate("shown => shown()") == ["second"]
+    bodies = [row["data"]["body"] for row in server.rows("notes") if not row["deleted"]]
+    assert sorted(bodies) == ["Snow", "second"]
 
 
 def test_s16_note_made_changed_and_deleted_offline_with_restarts_leaves_nothing(

@@ -40,6 +40,8 @@ def test_s23_app_works_in_memory_and_says_so(server: Server, open_app: OpenApp, 
     app.send("Hello").wait_for_messages(("sent", "Hello"))
     assert server.messages() == ["Hello"]
     expect(app.by_test_id("unsaved")).to_be_visible()
+    app.by_test_id("status-open").click()
+    expect(app.by_test_id("status-popover")).to_contain_text("closing this page loses")
 
 
 def test_s23_leaving_asks_while_something_is_unsent_and_only_then(

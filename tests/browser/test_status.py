@@ -100,4 +100,5 @@ def test_sync_now_is_busy_while_the_server_is_silent(server: Server, open_app: O
         "icon => getComputedStyle(icon).animationName"
     )
     assert animation == "turn"
+    app.by_test_id("sync-now").click(timeout=TIMEOUT)  # it stays tappable
     app.page.unroute_all(behavior="ignoreErrors")

@@ -9,7 +9,9 @@ import pytest
 
 from runtime import build as runtime_build
 from runtime import npm
+from runtime.npm import ToolError
 from runtime.paths import RUNTIME, all_files, page_files, read_names
+from runtime.shared_memory import without_shared_memory
 
 EXPECTED = [
     "THIRD-PARTY.txt",
@@ -35,6 +37,15 @@ EXPECTED = [
     "workbox/workbox-routing.prod.js",
     "workbox/workbox-strategies.prod.js",
 ]
+
+
+def test_pyodide_makes_no_shared_memory_that_browsers_warn_of(dist: Path) -> None:
+    assert b"shared:!0" not in (dist / "pyodide/pyodide.asm.mjs").read_bytes()
+
+
+def test_pyodide_that_makes_its_shared_memory_otherwise_fails_the_build() -> None:
+    with pytest.raises(ToolError):
+        without_shared_memory(b"new WebAssembly.Memory({initial:1,maximum:1,shared:!0})")
 
 
 def test_dist_holds_exactly_what_is_meant_to_be_there(dist: Path) -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from playwright.sync_api import BrowserContext, Route, expect
 
 from tests.browser.notes import Notes
-from tests.browser.outbox import Outbox
 from tests.browser.page import App
 from tests.browser.servers import Server
 from tests.browser.settings_view import Settings
-from tests.browser.states import REFUSED, conflicting
+from tests.browser.states import REFUSED, change_at_rest, conflicting
 
 MINUTE = 60_000
 LOG = (
@@ -125,9 +124,8 @@ def failed(stage: Stage) -> App:
     """Have a message and a note that the server refused."""
     app = stage.lived_in().wait_installed().offline().send("Fuel for three days left.")
     Notes(app).enter().edit("Hut keys", body="One under the stone, one with the warden!!!")
-    Outbox(app).change({0: REFUSED, 1: REFUSED_NOTE})
-    app.page.reload()
-    return app.wait_ready().online().wait_for_connection("connected")
+    change_at_rest(app, {0: REFUSED, 1: REFUSED_NOTE}).online()
+    return app.wait_for_connection("connected")
 
 
 def conflict(stage: Stage) -> App:

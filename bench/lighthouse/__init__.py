@@ -1,0 +1,1 @@
+"""What Lighthouse makes of the page: `python -m bench lighthouse`."""
