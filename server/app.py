@@ -15,6 +15,7 @@ from app import __version__
 from app.core.collections import registry as all_actions
 from app.protocol import SyncRequest
 from server import events, health, rest, sync
+from server import webpush as webpush_routes
 from server.compression import Compressor
 from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
@@ -27,6 +28,7 @@ from server.settings import Settings
 from server.site import collect_site
 from server.static import StaticSite
 from server.streams import Streams
+from server.webpush_sender import WebPush
 
 
 def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
@@ -39,7 +41,8 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     database = Database(settings.database)
     migrate(database)
     streams = Streams(settings.max_streams_per_user, settings.max_streams)
-    services = Services(database, all_actions, clock, streams)
+    webpush = WebPush(database, settings.push_contact, clock, loopback=settings.push_loopback)
+    services = Services(database, all_actions, clock, streams, webpush)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -62,7 +65,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     # Replacing the method is how FastAPI lets the document be extended.
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     install_handlers(app)
-    for module in (health, sync, events, rest):
+    for module in (health, sync, events, webpush_routes, rest):
         app.include_router(module.router)
     if site is not None:
         app.router.default = site

@@ -93,7 +93,7 @@ def has_run(app: App, tab: str) -> None:
 def kill(app: App) -> None:
     """Have the tab's process die without warning; the tab stays where it is, and is dead."""
     crashed: list[object] = []
-    app.page.on("crash", crashed.append)
+    app.page.on("crash", lambda page: crashed.append(page))
     with contextlib.suppress(PlaywrightError):
         app.page.goto("chrome://crash", wait_until="commit")
     assert crashed
