@@ -33,6 +33,11 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
     cut = ""
 
+    def do_GET(self) -> None:
+        """Send the file whatever the browser has: two versions may be of the same second."""
+        del self.headers["If-Modified-Since"]
+        super().do_GET()
+
     def copyfile(self, source: Any, outputfile: Any) -> None:
         """Send the file; the one called `cut` breaks off in the middle."""
         body = source.read()
@@ -46,9 +51,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 UPDATE = "navigator.serviceWorker.ready.then(ready => ready.update()).then(() => {})"
 INSTALL = """async () => {
   const registration = await navigator.serviceWorker.ready;
-  const found = new Promise(resolve => registration.addEventListener("updatefound",
-    () => { const worker = registration.installing; worker.addEventListener("statechange",
-      () => ["installed", "redundant"].includes(worker.state) && resolve(worker.state)); }));
+  const found = new Promise(resolve => {
+    setTimeout(resolve, 20_000, "nothing new");
+    registration.addEventListener("updatefound", () => {
+      const worker = registration.installing;
+      worker.addEventListener("statechange",
+        () => ["installed", "redundant"].includes(worker.state) && resolve(worker.state));
+    });
+  });
   await registration.update().catch(() => {});
   return found;
 }"""
