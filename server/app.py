@@ -21,7 +21,7 @@ from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
 from server.metrics import Metrics
 from server.migrations import migrate
-from server.precache import with_manifest
+from server.precache import with_manifest, without_worker
 from server.problems import install_handlers
 from server.services import Clock, Services, wall_clock
 from server.settings import Settings
@@ -38,11 +38,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     Raises `DriftlineError` where the settings, the database or the site do not allow a start.
     """
     site = None if settings.site_root is None else _site(settings.site_root, settings)
-    database = Database(settings.database)
-    migrate(database)
-    streams = Streams(settings.max_streams_per_user, settings.max_streams)
-    webpush = WebPush(database, settings.push_contact, clock, loopback=settings.push_loopback)
-    services = Services(database, all_actions, clock, streams, webpush)
+    services = _services(settings, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -89,8 +85,17 @@ def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...], metrics: Metrics
     app.add_middleware(RequestLog, metrics=metrics)
 
 
+def _services(settings: Settings, clock: Clock) -> Services:
+    database = Database(settings.database)
+    migrate(database)
+    streams = Streams(settings.max_streams_per_user, settings.max_streams)
+    webpush = WebPush(database, settings.push_contact, clock, loopback=settings.push_loopback)
+    return Services(database, all_actions, clock, streams, webpush)
+
+
 def _site(root: Path, settings: Settings) -> StaticSite:
     files = with_manifest(collect_site(root, settings.api_url, settings.transport))
+    files = without_worker(files) if settings.kill_switch else files
     compressor = Compressor(root / "runtime" / ".cache" / "gzip")
     compressor.prune(files)
     return StaticSite(files, compressor, settings.api_url)

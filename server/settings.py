@@ -22,7 +22,7 @@ class Settings:
     be open at a time in a process, and `max_streams_per_user` of them for one user. `workers` are
     the processes that serve. `push_contact` is an address at which push services can reach who
     runs this (`mailto:` or `https:`); `push_loopback` allows push services on this machine, for
-    tests and development.
+    tests and development. `kill_switch` ends the service workers of all devices.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +37,7 @@ class Settings:
     max_streams: int = 2_000
     push_contact: str = "https://driftline.example"
     push_loopback: bool = False
+    kill_switch: bool = False
     site_root: Path | None = None
 
     @classmethod
@@ -54,8 +55,9 @@ class Settings:
         for name in ("port", "workers", "max_streams_per_user", "max_streams"):
             if name in values:
                 values[name] = whole_number(name, values[name])
-        if isinstance(values.get("push_loopback"), str):
-            values["push_loopback"] = values["push_loopback"].lower() in ("1", "true", "yes", "on")
+        for name in ("push_loopback", "kill_switch"):
+            if isinstance(values.get(name), str):
+                values[name] = values[name].lower() in ("1", "true", "yes", "on")
         origins = values.get("allowed_origins", ())
         if isinstance(origins, str):
             values["allowed_origins"] = tuple(origins.replace(",", " ").split())

@@ -11,6 +11,7 @@ from app.errors import DriftlineError
 from app.ports import Device, InstallState, Updates
 from app.protocol import PROTOCOL
 from app.sync.client import Client
+from app.sync.notices import Notices
 from app.sync.stores import Readable
 from app.ui.dom import by_test_id, on, part, set_text
 from app.ui.page import spawn
@@ -21,13 +22,15 @@ from app.ui.settings_words import INSTALL, NOT_CHECKED, UPDATE
 class Around:
     """What the settings are about beside the client.
 
-    `server` is the API's address; `update_ready` says that a new version waits.
+    `server` is the API's address; `update_ready` says that a new version waits; `notices` is `None`
+    where the server has none.
     """
 
     device: Device
     updates: Updates
     update_ready: Readable[bool]
     server: str
+    notices: Notices | None = None
 
 
 class AppCard:

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from server.build import write_site
-from server.precache import with_manifest
+from server.precache import with_manifest, without_worker
 from server.site import Site, collect_site
 from tests.browser.conftest import OpenApp
 from tests.browser.page import App
@@ -71,6 +71,10 @@ CACHED = """async () => {
   }
   return found;
 }"""
+
+
+GONE = """async () => !(await navigator.serviceWorker.getRegistrations()).length
+  && !(await caches.keys()).some(name => name.includes("precache"))"""
 
 
 class Publish(Protocol):
@@ -223,6 +227,22 @@ def test_e4_e6_version_that_does_not_arrive_whole_leaves_the_old_one_at_work(
     assert {kind for path, kind in after.items() if ".wasm" in path} == {"application/wasm"}
     expect(heading(device.reload())).to_have_text("Version 1")
     expect(device.by_test_id("update")).to_be_hidden()
+
+
+def test_kill_switch_takes_the_worker_away_and_leaves_what_was_written(
+    publish: Publish, device: App
+) -> None:
+    device.send("kept")
+    publish("Version 2", without_worker)
+    with device.page.expect_navigation():
+        device.page.evaluate("navigator.serviceWorker.ready.then(ready => { ready.update(); })")
+    expect(heading(device)).to_have_text("Version 2")
+    device.wait_ready().wait_for_messages(("pending", "kept"))
+    device.page.wait_for_function(GONE)
+    expect(heading(device.reload())).to_have_text("Version 2")
+    publish("Version 3")
+    device.reload().wait_installed()
+    expect(heading(device.reload())).to_have_text("Version 3")
 
 
 def test_responses_of_the_api_are_never_cached(server: Server, open_app: OpenApp) -> None:
