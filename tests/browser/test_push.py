@@ -114,7 +114,7 @@ def test_notices_are_turned_on_by_a_tap_and_reach_the_browser(
     settings.press("Turn off notifications")
     expect(row).to_contain_text("Be told that there is something new")
     sent = len(service.headers)
-    pushing.add_messages("unheard")
+    pushing.add_messages_of("Ada", "unheard")
     app.page.get_by_role("link", name="Messages").click()
     app.wait_for_messages(("sent", "from afar"), ("sent", "unheard"))
     assert len(service.headers) == sent

@@ -16,6 +16,7 @@ from playwright.sync_api import Locator, expect
 from server.build import write_site
 from server.precache import with_manifest, without_worker
 from server.site import Site, collect_site
+from tests.browser.bench import wait_until
 from tests.browser.conftest import OpenApp
 from tests.browser.page import App
 from tests.browser.servers import ROOT, Server
@@ -175,8 +176,10 @@ def test_e3_new_version_meets_no_page_of_the_old_one_while_two_tabs_are_open(
     publish("Version 3")
     second.page.evaluate(UPDATE)
     expect(second.by_test_id("update")).to_be_visible(timeout=20_000)
+    newest, empty = second.context.service_workers[-1], second.context.new_page()
     second.page.close()
-    third = App(second.context.new_page(), url, second.watch).goto()
+    wait_until(lambda: newest.evaluate("serviceWorker.state") == "activated", empty)
+    third = App(empty, url, second.watch).goto()
     expect(heading(third)).to_have_text("Version 3", timeout=20_000)
 
 
@@ -234,9 +237,8 @@ def test_kill_switch_takes_the_worker_away_and_leaves_what_was_written(
 ) -> None:
     device.send("kept")
     publish("Version 2", without_worker)
-    with device.page.expect_navigation():
-        device.page.evaluate("navigator.serviceWorker.ready.then(ready => { ready.update(); })")
-    expect(heading(device)).to_have_text("Version 2")
+    device.page.evaluate("navigator.serviceWorker.ready.then(ready => { ready.update(); })")
+    expect(heading(device)).to_have_text("Version 2", timeout=20_000)
     device.wait_ready().wait_for_messages(("pending", "kept"))
     device.page.wait_for_function(GONE)
     expect(heading(device.reload())).to_have_text("Version 2")

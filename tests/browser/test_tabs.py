@@ -90,13 +90,14 @@ def has_run(app: App, tab: str) -> None:
     expect(app.page.locator("html")).to_have_attribute("data-edited", tab, timeout=120_000)
 
 
-def kill(app: App) -> None:
-    """Have the tab's process die without warning; the tab stays where it is, and is dead."""
+def kill(app: App, other: App) -> None:
+    """Have a tab's process die without warning, and take what is left of the tab away."""
     crashed: list[object] = []
     app.page.on("crash", lambda page: crashed.append(page))
     with contextlib.suppress(PlaywrightError):
         app.page.goto("chrome://crash", wait_until="commit")
-    assert crashed
+    wait_until(lambda: bool(crashed), other.page)
+    app.page.close()
 
 
 @dataclass
@@ -177,7 +178,7 @@ def test_d2_leader_killed_before_its_answer_is_replaced_within_a_second_and_send
     leader.send("under way")
     wait_until(lambda: many.server.requests() > before, other.page)
     killed = time.time()
-    kill(leader)
+    kill(leader, other)
     del many.tabs[0]
     wait_until(lambda: other.page.evaluate("window.takenOver") > 0, other.page)
     assert other.page.evaluate("window.takenOver") / 1000 - killed < 1
