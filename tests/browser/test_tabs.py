@@ -64,6 +64,7 @@ from app.browser.tabs import LockLeadership, TabChannel
 from app.core import crud
 from app.core.actions import Registry
 from app.sync.client import Client, World
+from app.sync.queue import New
 
 actions = Registry()  # nothing is coalesced: each change is one action
 actions.action("create")(crud.create)
@@ -72,10 +73,12 @@ client = Client(World(
     store=IndexedDBStore("driftline"), http=browser_http, clock=BrowserClock(),
     random=BrowserRandom(), leadership=LockLeadership("driftline"), channel=TabChannel("driftline"),
 ), "./api", actions)
-for number in range({count}):
-    await client.queue.add(
-        "{kind}", {{"title": "{tab} " + str(number)}}, collection="sheets",
-        item_id="sheet-" + str(number % 40))
+changes = [
+    New("{kind}", {{"title": "{tab} " + str(number)}}, "sheets", "sheet-" + str(number % 40))
+    for number in range({count})
+]
+for start in range(0, len(changes), 10):
+    await client.queue.add_many(changes[start : start + 10])
 document.documentElement.dataset.edited = "{tab}"
 """
 
