@@ -12,6 +12,7 @@ from js import URL, document, driftline, driftlineTheme, location
 from pyodide.ffi import JsException
 
 from app.browser.background import Background
+from app.browser.badge import show_badge
 from app.browser.console import log_to_console
 from app.browser.device import BrowserDevice
 from app.browser.ffi import BrowserClock, BrowserRandom
@@ -19,6 +20,7 @@ from app.browser.http import browser_http, patch_standard_http
 from app.browser.idb import IndexedDBStore
 from app.browser.idle import idle
 from app.browser.network import event_stream, online, watch_network
+from app.browser.push import BrowserPush, without_push
 from app.browser.tabs import TabChannel, lock_leadership
 from app.browser.updates import Updates
 from app.core.collections import registry
@@ -35,7 +37,7 @@ from app.sync.pokes import Pokes
 from app.sync.stores import Writable
 from app.sync.transport import Transport
 from app.ui.messages_page import MessagesPage
-from app.ui.outward import protect, tell_of_waiting
+from app.ui.outward import protect, tell_browser
 from app.ui.page import Page, spawn, telling
 from app.ui.router import Router
 from app.ui.routes import VIEWS, Route
@@ -103,7 +105,7 @@ async def connect(background: Background) -> Client:
     except StorageError as error:
         around = in_memory(around, error)
     else:
-        around = replace(around, erase=store.delete)
+        around = replace(around, erase=without_push(store.delete))
     return Client(around, api_url(), transport=transport(around))
 
 
@@ -150,12 +152,12 @@ class App:
         self._client.status.subscribe(self._shell.render)
         self._shell.enable()
         self._router.enable()
-        self._router.route.subscribe(self._entering)
+        self._router.route.subscribe(lambda route: spawn(self._enter(route)))
         driftline.ready()
         gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
         gc.set_threshold(COLLECT_AFTER)
         watch_network(self._client.resume, self._client.connection.set_disconnected)
-        tell_of_waiting(self._client.status, self._background.note)
+        tell_browser(self._client.status, self._background.note, show_badge)
         self._client.connection.is_connected.subscribe(self._listen)
         self._client.leading.subscribe(self._listen)
         spawn(self._client.run())
@@ -192,10 +194,13 @@ class App:
         return MessagesPage(self._client, messages, self._shell.notify, self._router.set_unread)
 
     def _around_settings(self) -> Around:
+        from app.sync.notices import Notices
         from app.ui.settings_app import Around
 
         address = str(URL.new(api_url(), location.href).href)
-        return Around(self._device, self._updates, self._update_ready, address)
+        parts = browser_http, BrowserClock(), api_url(), BrowserPush(), self._client.client_id
+        notices = None if plain_rest() else Notices(*parts)
+        return Around(self._device, self._updates, self._update_ready, address, notices)
 
     async def _prepare(self) -> None:
         """Have the other pages ready before they are asked for, in moments when nothing else is."""
@@ -205,9 +210,6 @@ class App:
         await idle()
         if self._client.durable:
             protect(self._client.status, self._device.persist_quietly)
-
-    def _entering(self, route: Route) -> None:
-        spawn(self._enter(route))
 
     async def _enter(self, route: Route) -> None:
         page = await self._page(route.view)

@@ -15,18 +15,20 @@ from app import __version__
 from app.core.collections import registry as all_actions
 from app.protocol import SyncRequest
 from server import events, health, rest, sync
+from server import webpush as webpush_routes
 from server.compression import Compressor
 from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
 from server.metrics import Metrics
 from server.migrations import migrate
-from server.precache import with_manifest
+from server.precache import with_manifest, without_worker
 from server.problems import install_handlers
 from server.services import Clock, Services, wall_clock
 from server.settings import Settings
 from server.site import collect_site
 from server.static import StaticSite
 from server.streams import Streams
+from server.webpush_sender import WebPush
 
 
 def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
@@ -36,10 +38,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     Raises `DriftlineError` where the settings, the database or the site do not allow a start.
     """
     site = None if settings.site_root is None else _site(settings.site_root, settings)
-    database = Database(settings.database)
-    migrate(database)
-    streams = Streams(settings.max_streams_per_user, settings.max_streams)
-    services = Services(database, all_actions, clock, streams)
+    services = _services(settings, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -62,7 +61,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     # Replacing the method is how FastAPI lets the document be extended.
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     install_handlers(app)
-    for module in (health, sync, events, rest):
+    for module in (health, sync, events, webpush_routes, rest):
         app.include_router(module.router)
     if site is not None:
         app.router.default = site
@@ -86,8 +85,17 @@ def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...], metrics: Metrics
     app.add_middleware(RequestLog, metrics=metrics)
 
 
+def _services(settings: Settings, clock: Clock) -> Services:
+    database = Database(settings.database)
+    migrate(database)
+    streams = Streams(settings.max_streams_per_user, settings.max_streams)
+    webpush = WebPush(database, settings.push_contact, clock, loopback=settings.push_loopback)
+    return Services(database, all_actions, clock, streams, webpush)
+
+
 def _site(root: Path, settings: Settings) -> StaticSite:
     files = with_manifest(collect_site(root, settings.api_url, settings.transport))
+    files = without_worker(files) if settings.kill_switch else files
     compressor = Compressor(root / "runtime" / ".cache" / "gzip")
     compressor.prune(files)
     return StaticSite(files, compressor, settings.api_url)

@@ -102,6 +102,21 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         only="postgresql",
     ),
+    Migration(
+        "0005_subscriptions",
+        (
+            """CREATE TABLE subscriptions (
+                endpoint TEXT PRIMARY KEY,
+                space_id TEXT NOT NULL,
+                user_id TEXT NOT NULL,
+                client_id TEXT NOT NULL,
+                p256dh TEXT NOT NULL,
+                auth TEXT NOT NULL,
+                created_at BIGINT NOT NULL
+            )""",
+            "CREATE INDEX subscriptions_by_space ON subscriptions (space_id)",
+        ),
+    ),
 )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from pathlib import Path
 from typing import TypedDict
 
 from server.site import Site, SiteFile, content_type
 
 MANIFEST = "precache-manifest.js"
+WORKER = "sw.js"
+KILL_SWITCH = Path(__file__).with_name("kill-switch.js")
 
 
 class PrecacheEntry(TypedDict):
@@ -38,3 +41,9 @@ def with_manifest(site: Site) -> Site:
     script = f"self.__precacheManifest = [\n{lines}\n];\n"
     manifest = SiteFile(script.encode(), content_type(MANIFEST), precached=False)
     return {**site, MANIFEST: manifest}
+
+
+def without_worker(site: Site) -> Site:
+    """Return the site with what ends the service worker of every device in the worker's place."""
+    script = SiteFile(KILL_SWITCH.read_bytes(), content_type(WORKER), precached=False)
+    return {**site, WORKER: script}

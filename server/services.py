@@ -20,6 +20,7 @@ from server.landing import Landing
 from server.metrics import Metrics
 from server.pokes import LocalPokes, Pokes
 from server.streams import Streams
+from server.webpush_sender import WebPush
 from server.writer import Writer
 
 T = TypeVar("T")
@@ -38,7 +39,12 @@ class Services:
     """
 
     def __init__(
-        self, database: Database, registry: Registry, clock: Clock, streams: Streams
+        self,
+        database: Database,
+        registry: Registry,
+        clock: Clock,
+        streams: Streams,
+        webpush: WebPush,
     ) -> None:
         self.database = database
         self.registry = registry
@@ -46,6 +52,7 @@ class Services:
         self.epoch = database.read(read_epoch)
         self.pokes: Pokes = _pokes(database)
         self.streams = streams
+        self.webpush = webpush
         self.metrics = Metrics(streams)
         self._writer: Writer[Exchange, Answer] = Writer(database, self._answer)
         self._landing = Landing()
@@ -61,6 +68,7 @@ class Services:
         self.metrics.judged(judged.verdict for judged in answered.pushed.judged)
         if answered.changed_to:
             self.pokes.publish(exchange.identity.space_id, answered.changed_to)
+            self.webpush.changed(exchange.identity.space_id, exchange.request.client_id)
         return answered
 
     async def read(self, exchange: Exchange) -> Answer:
@@ -76,12 +84,17 @@ class Services:
         """Run `job` in a read transaction, off the event loop."""
         return await self._landing.result(self._readers.submit(self.database.read, job))
 
+    async def change(self, job: Job[T]) -> T:
+        """Run `job` in a write transaction, off the event loop: for what is rare, and no push."""
+        return await self._landing.result(self._readers.submit(self.database.write, job))
+
     def _answer(self, connection: Connection, exchanges: Sequence[Exchange]) -> list[Answer]:
         return answer_all(connection, self.registry, exchanges)
 
     def close(self) -> None:
         """Finish what is under way and close the database."""
         self.pokes.close()
+        self.webpush.close()
         self._writer.close()
         self._readers.shutdown()
         self.database.close()

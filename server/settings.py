@@ -20,7 +20,9 @@ class Settings:
     what the page is told to talk to, `transport` in which way (`batch`, or `rest` for any REST
     API). `allowed_origins` are other origins that may use the API. `max_streams` event streams may
     be open at a time in a process, and `max_streams_per_user` of them for one user. `workers` are
-    the processes that serve.
+    the processes that serve. `push_contact` is an address at which push services can reach who
+    runs this (`mailto:` or `https:`); `push_loopback` allows push services on this machine, for
+    tests and development. `kill_switch` ends the service workers of all devices.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +35,9 @@ class Settings:
     log_level: str = "INFO"
     max_streams_per_user: int = 64
     max_streams: int = 2_000
+    push_contact: str = "https://driftline.example"
+    push_loopback: bool = False
+    kill_switch: bool = False
     site_root: Path | None = None
 
     @classmethod
@@ -50,6 +55,9 @@ class Settings:
         for name in ("port", "workers", "max_streams_per_user", "max_streams"):
             if name in values:
                 values[name] = whole_number(name, values[name])
+        for name in ("push_loopback", "kill_switch"):
+            if isinstance(values.get(name), str):
+                values[name] = values[name].lower() in ("1", "true", "yes", "on")
         origins = values.get("allowed_origins", ())
         if isinstance(origins, str):
             values["allowed_origins"] = tuple(origins.replace(",", " ").split())
@@ -73,6 +81,8 @@ class Settings:
             )
         if self.transport not in ("batch", "rest"):
             raise InvalidInput(f"The transport is batch or rest, not “{self.transport}”.")
+        if not self.push_contact.startswith(("mailto:", "https:")):
+            raise InvalidInput("The push contact must begin with mailto: or https:.")
         if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise InvalidInput(f"The log level cannot be “{self.log_level}”.")
 

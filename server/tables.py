@@ -64,3 +64,16 @@ receipts = Table(
     Column("result", Text, nullable=False),
     Index("receipts_by_seq", "space_id", "user_id", "client_id", "seq"),
 )
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("space_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("p256dh", Text, nullable=False),
+    Column("auth", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("subscriptions_by_space", "space_id"),
+)

@@ -136,8 +136,9 @@ class TabChannel:
             self._channel.addEventListener("message", self._received)
 
     def _close(self, _event: Any) -> None:
-        self._channel.close()
-        self._channel = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
 
     def _receive(self, event: Any) -> None:
         message = json.loads(event.data)

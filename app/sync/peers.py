@@ -41,6 +41,7 @@ class Peers:
         self.leading: Writable[bool] = Writable(False)
         self._waiters: list[asyncio.Future[SyncReport]] = []
         channel.subscribe(self._receive)
+        status.read = self._read
         self.greet()
 
     def greet(self) -> None:
@@ -87,6 +88,10 @@ class Peers:
         self._waiters.remove(waiter)
         return SyncReport(error="The tab that synchronises did not answer.")
 
+    def _read(self) -> None:
+        if self._engine is None:
+            self._channel.publish({"kind": "read"})
+
     def _report(self, status: Status) -> None:
         report = {name: getattr(status, name) for name in REPORTED}
         self._channel.publish(
@@ -126,5 +131,7 @@ class Peers:
             self._report(self._status.get())
         elif kind == "wake":
             engine.wake(urgent=message["urgent"])
+        elif kind == "read":
+            self._status.change(unread=0)
         elif kind == "sync":
             self._sync_for_others(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -89,6 +90,7 @@ class StatusStore(Writable[Status]):
         self._clock = clock
         self._recounting: asyncio.Task[None] | None = None
         self._recount_again = False
+        self.read: Callable[[], None] = lambda: None
         connection.subscribe(lambda state: self.change(connection=state))
 
     def follow(self, changes: Changes) -> None:
@@ -128,8 +130,9 @@ class StatusStore(Writable[Status]):
         )
 
     def mark_read(self) -> None:
-        """Note that a person has seen what arrived."""
+        """Note that a person has seen what arrived; `read` tells the other contexts."""
         self.change(unread=0)
+        self.read()
 
     async def recount(self) -> None:
         """Read anew how many actions there are of each kind, and what else is to be told."""

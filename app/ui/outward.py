@@ -12,9 +12,22 @@ from app.sync.stores import Readable
 from app.ui.page import spawn
 
 
-def tell_of_waiting(status: Readable[Status], note: Callable[[int, bool], None]) -> None:
-    """Have `note` know how many changes wait, and whether they can be sent now."""
-    status.subscribe(lambda now: note(now.pending, now.connection.status == "connected"))
+def tell_browser(
+    status: Readable[Status], note: Callable[[int, bool], None], badge: Callable[[int], None]
+) -> None:
+    """Have `note` know how many changes wait, and whether they can be sent now; and `badge` how
+    many messages nobody has seen, and how many changes need a person.
+    """
+    known: list[int] = []
+
+    def look(now: Status) -> None:
+        note(now.pending, now.connection.status == "connected")
+        count = now.unread + now.failed + now.conflicts
+        if known != [count]:
+            known[:] = [count]
+            badge(count)
+
+    status.subscribe(look)
 
 
 def protect(status: Readable[Status], persist: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -12,6 +12,7 @@ from app.errors import DriftlineError, StorageError
 from app.ports import Device, InstallState, Updates
 from app.protocol import PROTOCOL
 from app.sync.client import Client
+from app.sync.notices import Notices
 from app.sync.stores import Readable
 from app.ui.dom import by_test_id, on, part, set_text
 from app.ui.page import spawn
@@ -22,13 +23,15 @@ from app.ui.settings_words import INSTALL, NOT_CHECKED, UPDATE
 class Around:
     """What the settings are about beside the client.
 
-    `server` is the API's address; `update_ready` says that a new version waits.
+    `server` is the API's address; `update_ready` says that a new version waits; `notices` is `None`
+    where the server has none.
     """
 
     device: Device
     updates: Updates
     update_ready: Readable[bool]
     server: str
+    notices: Notices | None = None
 
 
 class AppCard:

@@ -10,6 +10,7 @@ from app.ui.page import spawn
 from app.ui.settings_app import AppCard, Around
 from app.ui.settings_choices import NameCard, ThemeCard
 from app.ui.settings_erase import EraseCard
+from app.ui.settings_notices import NoticesCard
 from app.ui.settings_storage import StorageCard
 
 
@@ -19,6 +20,7 @@ class SettingsPage:
     def __init__(self, client: Client, around: Around, notify: Callable[[str], None]) -> None:
         self._view = by_test_id("settings")
         self._storage = StorageCard(self._view, client, around.device)
+        self._notices = NoticesCard(around.notices)
         self._cards = (
             NameCard(self._view, client),
             ThemeCard(client, notify),
@@ -29,11 +31,13 @@ class SettingsPage:
     async def start(self) -> None:
         """See `Page`."""
         await self._storage.refresh()
+        await self._notices.refresh()
         part(self._view, "cards").disabled = False
 
     def enter(self, _item: str | None) -> None:
         """See `Page`."""
         spawn(self._storage.refresh())
+        spawn(self._notices.refresh())
 
     def leave(self) -> None:
         """See `Page`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.ports import InstallState, StorageState, UpdateState
+from app.sync.notices import NOT_ALLOWED, NoticeState
 from app.ui.words import plural
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -28,6 +29,12 @@ INSTALL: dict[InstallState, str] = {
     ),
     "installed": "Driftline is installed on this device.",
     "unavailable": "",
+}
+NOTICES: dict[NoticeState, str] = {
+    "off": "Be told that there is something new while Driftline is closed, and not what it is.",
+    "on": "You are told that there is something new while Driftline is closed, and not what it is.",
+    "denied": NOT_ALLOWED,
+    "unavailable": "This browser, or the server, cannot tell of news while Driftline is closed.",
 }
 NOT_CHECKED = "A new version is looked for at each start."
 UPDATE: dict[UpdateState, str] = {

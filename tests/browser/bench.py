@@ -194,6 +194,11 @@ class Bench:
             },
         )
 
+    def push(self, data: str) -> None:
+        """Have the browser bring the worker a message of its push service."""
+        message = {"origin": self.url, "registrationId": self._registration, "data": data}
+        self._session.send("ServiceWorker.deliverPushMessage", message)
+
     def leave(self) -> None:
         """Leave the origin, so that no page of it is open any more."""
         self.page.goto("about:blank")

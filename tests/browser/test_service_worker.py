@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from server.build import write_site
-from server.precache import with_manifest
+from server.precache import with_manifest, without_worker
 from server.site import Site, collect_site
+from tests.browser.bench import wait_until
 from tests.browser.conftest import OpenApp
 from tests.browser.page import App
 from tests.browser.servers import ROOT, Server
@@ -33,6 +34,11 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
     cut = ""
 
+    def do_GET(self) -> None:
+        """Send the file whatever the browser has: two versions may be of the same second."""
+        del self.headers["If-Modified-Since"]
+        super().do_GET()
+
     def copyfile(self, source: Any, outputfile: Any) -> None:
         """Send the file; the one called `cut` breaks off in the middle."""
         body = source.read()
@@ -46,9 +52,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 UPDATE = "navigator.serviceWorker.ready.then(ready => ready.update()).then(() => {})"
 INSTALL = """async () => {
   const registration = await navigator.serviceWorker.ready;
-  const found = new Promise(resolve => registration.addEventListener("updatefound",
-    () => { const worker = registration.installing; worker.addEventListener("statechange",
-      () => ["installed", "redundant"].includes(worker.state) && resolve(worker.state)); }));
+  const found = new Promise(resolve => {
+    setTimeout(resolve, 20_000, "nothing new");
+    registration.addEventListener("updatefound", () => {
+      const worker = registration.installing;
+      worker.addEventListener("statechange",
+        () => ["installed", "redundant"].includes(worker.state) && resolve(worker.state));
+    });
+  });
   await registration.update().catch(() => {});
   return found;
 }"""
@@ -61,6 +72,10 @@ CACHED = """async () => {
   }
   return found;
 }"""
+
+
+GONE = """async () => !(await navigator.serviceWorker.getRegistrations()).length
+  && !(await caches.keys()).some(name => name.includes("precache"))"""
 
 
 class Publish(Protocol):
@@ -161,8 +176,10 @@ def test_e3_new_version_meets_no_page_of_the_old_one_while_two_tabs_are_open(
     publish("Version 3")
     second.page.evaluate(UPDATE)
     expect(second.by_test_id("update")).to_be_visible(timeout=20_000)
+    newest, empty = second.context.service_workers[-1], second.context.new_page()
     second.page.close()
-    third = App(second.context.new_page(), url, second.watch).goto()
+    wait_until(lambda: newest.evaluate("serviceWorker.state") == "activated", empty)
+    third = App(empty, url, second.watch).goto()
     expect(heading(third)).to_have_text("Version 3", timeout=20_000)
 
 
@@ -213,6 +230,21 @@ def test_e4_e6_version_that_does_not_arrive_whole_leaves_the_old_one_at_work(
     assert {kind for path, kind in after.items() if ".wasm" in path} == {"application/wasm"}
     expect(heading(device.reload())).to_have_text("Version 1")
     expect(device.by_test_id("update")).to_be_hidden()
+
+
+def test_kill_switch_takes_the_worker_away_and_leaves_what_was_written(
+    publish: Publish, device: App
+) -> None:
+    device.send("kept")
+    publish("Version 2", without_worker)
+    device.page.evaluate("navigator.serviceWorker.ready.then(ready => { ready.update(); })")
+    expect(heading(device)).to_have_text("Version 2", timeout=20_000)
+    device.wait_ready().wait_for_messages(("pending", "kept"))
+    device.page.wait_for_function(GONE)
+    expect(heading(device.reload())).to_have_text("Version 2")
+    publish("Version 3")
+    device.reload().wait_installed()
+    expect(heading(device.reload())).to_have_text("Version 3")
 
 
 def test_responses_of_the_api_are_never_cached(server: Server, open_app: OpenApp) -> None:

@@ -74,11 +74,14 @@ WITH_INPUT = [
     ("GET", "/api/{collection}"),
     ("POST", "/api/{collection}"),
     ("PUT", "/api/{collection}/{item_id}"),
+    ("POST", "/api/push/subscribe"),
+    ("POST", "/api/push/unsubscribe"),
 ]
 OPERATIONS = [
     *WITH_INPUT,
     ("GET", "/api/health"),
     ("GET", "/api/metrics"),
+    ("GET", "/api/push/key"),
     ("GET", "/api/events"),
     ("GET", "/api/{collection}/{item_id}"),
     ("DELETE", "/api/{collection}/{item_id}"),

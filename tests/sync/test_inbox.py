@@ -143,6 +143,24 @@ async def test_messages_of_others_that_the_worker_pulled_count_as_unread(
     await other.kill()
 
 
+async def test_what_is_read_in_one_tab_is_read_in_all(
+    clock: FakeClock, device: Device, network: FakeNetwork
+) -> None:
+    leader, other = await device.open(), await device.open()
+    await clock.settle()
+    afar = Device(clock, network, seed=2)
+    theirs = await afar.open()
+    await theirs.queue.add("send_message", {"text": "theirs"}, collection="messages")
+    await clock.settle()
+    await leader.sync()
+    await clock.settle()
+    assert (leader.status.get().unread, other.status.get().unread) == (1, 1)
+    other.status.mark_read()
+    await clock.settle()
+    assert (leader.status.get().unread, other.status.get().unread) == (0, 0)
+    await afar.kill()
+
+
 async def test_storage_that_fails_while_answers_are_settled_ends_nothing(
     device: Device, server: Loopback, clock: FakeClock
 ) -> None:
