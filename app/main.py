@@ -181,7 +181,9 @@ class App:
             from app.ui.notes_page import NotesPage
 
             notes = self._client.collection(NOTES, Note)
-            return NotesPage(self._client, notes, self._shell.notify, self._open_note)
+            return NotesPage(
+                self._client, notes, self._shell.notify, lambda it: self._router.go(Route(view, it))
+            )
         if view == "outbox":
             from app.ui.outbox_page import OutboxPage
 
@@ -219,9 +221,6 @@ class App:
             self._entered.leave()
         self._entered = page
         page.enter(route.item)
-
-    def _open_note(self, item: str | None) -> None:
-        self._router.go(Route("notes", item))
 
     def _listen(self, _changed: bool) -> None:
         """One context of a device listens: browsers allow few streams. REST APIs have none."""

@@ -156,9 +156,8 @@ class Http(Protocol):
 
 
 class Clock(Protocol):
-    """Time: `now` in milliseconds since the epoch, all else in seconds.
-
-    `call_later` returns what takes the call back.
+    """Time: `now` in milliseconds since the epoch, all else in seconds. `call_later` returns what
+    takes the call back.
     """
 
     def now(self) -> int: ...
@@ -226,9 +225,8 @@ UpdateState = Literal["newest", "ready", "not_kept"]
 class Device(Protocol):
     """What a browser offers for the device as a whole; each is a wish that it may refuse.
 
-    `persist` asks it never to clear what is stored, which may ask the person; `save_file` hands a
-    file to the person; `install` ends when they have decided. `watch_install` calls `fn` with the
-    state now and at each change.
+    `persist` asks it never to clear what is stored, which may ask the person; `save_file` gives them
+    a file to them; `install` ends when they have decided; `watch_install` tells the state at each change.
     """
 
     async def storage(self) -> StorageState: ...
