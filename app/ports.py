@@ -225,8 +225,8 @@ UpdateState = Literal["newest", "ready", "not_kept"]
 class Device(Protocol):
     """What a browser offers for the device as a whole; each is a wish that it may refuse.
 
-    `persist` asks it never to clear what is stored, which may ask the person; `save_file` gives them
-    a file to them; `install` ends when they have decided; `watch_install` tells the state at each change.
+    `persist` asks it never to clear what is stored, which may ask the person; `save_file` hands
+    out a file; `install` ends when they have decided; `watch_install` tells each state.
     """
 
     async def storage(self) -> StorageState: ...
