@@ -15,7 +15,7 @@ from server.identity import current_identity
 from server.problems import invalid
 from server.services import services_of
 from server.webpush_store import Subscription, subscribe, unsubscribe
-from server.webpush_target import LONGEST, parse_target
+from server.webpush_target import LONGEST, VISIBLE, parse_target
 
 router = APIRouter(prefix="/api/push")
 M = TypeVar("M", bound=Wire)
@@ -50,7 +50,7 @@ class PushKeys(Wire):
 class PushSubscription(Wire):
     """What a browser's `PushSubscription.toJSON()` says, and which device it is of."""
 
-    endpoint: str = Field(max_length=LONGEST)
+    endpoint: str = Field(max_length=LONGEST, pattern=VISIBLE)
     keys: PushKeys
     client_id: Id
 
@@ -58,7 +58,7 @@ class PushSubscription(Wire):
 class Endpoint(Wire):
     """The address of a browser at its push service."""
 
-    endpoint: str = Field(max_length=LONGEST)
+    endpoint: str = Field(max_length=LONGEST, pattern=VISIBLE)
 
 
 def _takes(model: type[Wire]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ TIMEOUT = 5.0
 """Seconds that a push service has for each step."""
 LONGEST = 2_000
 """Characters of an address."""
+VISIBLE = r"^[!-~]+$"
+"""What an address is made of: no space, no control character, nothing that a database refuses."""
 MOST_ANSWER = 10_000
 """Bytes that are read of an answer."""
 
@@ -62,7 +64,7 @@ def parse_target(endpoint: str, loopback: bool = False) -> Target:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise _refused("is no address") from None
-    if len(endpoint) > LONGEST or not re.fullmatch(r"[!-~]+", endpoint):
+    if len(endpoint) > LONGEST or not re.fullmatch(VISIBLE, endpoint):
         raise _refused("is no address of a push service")
     if parts.username is not None or parts.fragment or not host:
         raise _refused("is no address of a push service")
