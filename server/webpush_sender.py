@@ -59,6 +59,7 @@ class WebPush:
         self._rounds: dict[str, asyncio.Task[None]] = {}
         self._deliveries: dict[str, asyncio.Task[None]] = {}
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webpush")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader-for-webpush")
 
     @cached_property
     def signer(self) -> Signer:
@@ -74,10 +75,11 @@ class WebPush:
             self._rounds[space_id] = asyncio.ensure_future(self._tell(space_id))
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Send nothing more; returns once the database is not used any more."""
         for task in [*self._rounds.values(), *self._deliveries.values()]:
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reader.shutdown(cancel_futures=True)
 
     async def _tell(self, space_id: str) -> None:
         """Send rounds for as long as a space changes."""
@@ -91,7 +93,7 @@ class WebPush:
             del self._rounds[space_id]
 
     async def _round(self, space_id: str, authors: set[str]) -> None:
-        for subscription in await self._run(lambda: self._read(space_id)):
+        for subscription in await self._run(self._reader, lambda: self._read(space_id)):
             endpoint = subscription.endpoint
             # What still waits to be delivered says the same.
             if authors != {subscription.client_id} and endpoint not in self._deliveries:
@@ -108,7 +110,7 @@ class WebPush:
             for delay in (*DELAYS, None):
                 status, retry_after = await self._attempt(subscription)
                 if status in GONE:
-                    await self._run(lambda: self._forget(subscription.endpoint))
+                    await self._run(self._reader, lambda: self._forget(subscription.endpoint))
                 if status in GONE or 200 <= status < 300:
                     return
                 if delay is None or (0 < status < 500 and status != BUSY):
@@ -122,7 +124,7 @@ class WebPush:
     async def _attempt(self, subscription: Subscription) -> tuple[int, str]:
         """Return the status that a push service answered, 0 for none, and its `Retry-After`."""
         try:
-            return await self._run(lambda: self._post(subscription))
+            return await self._run(self._threads, lambda: self._post(subscription))
         except Forbidden as error:
             logger.warning("%s", error)
             return GONE[0], ""
@@ -151,6 +153,6 @@ class WebPush:
     def _forget(self, endpoint: str) -> None:
         self._database.write(lambda connection: forget(connection, endpoint))
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         """Do what may wait for a disk or a network, on a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(threads, work)

@@ -30,6 +30,6 @@ WITNESSES = {
     "dependents_are_sent_anyway": 6,
     "dependents_outlive_a_discard": 13,
     "keeps_what_a_whole_pull_did_not_show": 146,
-    "coalesce_after_sent": 210,
+    "coalesce_after_sent": 408,
 }
 """Seeds by the names of defects."""
