@@ -187,7 +187,7 @@ def test_message_that_the_server_fails_at_says_why_it_waits(
     expect(reason).to_contain_text("sent again later", timeout=TIMEOUT)
     expect(app.message("Hello")).to_contain_text("Waiting to send")
     faulty.fault("none", 0)
-    app.sync_now().wait_for_messages(("sent", "Hello"))
+    app.sync_now().wait_for_messages(("sent", "Hello"), timeout=30_000)
     expect(reason).to_have_count(0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.notes import Notes
@@ -127,8 +127,18 @@ def test_s17_note_changed_while_an_answer_is_on_its_way_never_shows_the_old_valu
 ) -> None:
     notes = Notes(open_app(server)).enter().write("Hut", "before").wait_for(("synced", "Hut"))
     held: list[Route] = []
-    notes.page.route("**/api/sync", held.append, times=1)
-    with notes.page.expect_request("**/api/sync", timeout=TIMEOUT):
+
+    def sends_first(request: Request) -> bool:
+        return "first" in (request.post_data or "")
+
+    def hold_first(route: Route) -> None:
+        if held or not sends_first(route.request):
+            route.continue_()
+        else:
+            held.append(route)
+
+    notes.page.route("**/api/sync", hold_first)
+    with notes.page.expect_request(sends_first, timeout=TIMEOUT):
         notes.fill(body="first").save()
     notes.fill(body="second").save().wait_for_note("pending", "Hut")
     expect(notes.note("Hut")).to_contain_text("second")
