@@ -127,7 +127,7 @@ def test_s17_note_changed_while_an_answer_is_on_its_way_never_shows_the_old_valu
 ) -> None:
     notes = Notes(open_app(server)).enter().write("Hut", "before").wait_for(("synced", "Hut"))
     held: list[Route] = []
-    notes.page.route("**/api/sync", held.append, times=1)
+    notes.page.route("**/api/sync", lambda route: held.append(route), times=1)
     with notes.page.expect_request("**/api/sync", timeout=TIMEOUT):
         notes.fill(body="first").save()
     notes.fill(body="second").save().wait_for_note("pending", "Hut")
