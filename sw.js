@@ -236,7 +236,7 @@ async function count(db, until = FOR_EVER) {
 }
 
 // No page. Carries where no page leads. A page that does is woken; if it is closed before it has sent what is due, the
-// lock is free, and if it does not manage, the browser is asked to come back.
+// lock is free, and if it does not manage, or a new version waits, the browser is asked to come back.
 async function deliver(tag) {
   const until = Date.now() + LEADER_WITHIN;
   for (let woken = false; ; woken = true) {
@@ -244,7 +244,7 @@ async function deliver(tag) {
     if (await navigator.locks.request(DATABASE, { ifAvailable: true }, carried)) return;
     if (!woken) (await pages()).forEach((page) => page.postMessage({ type: "wake" }));
     if (tag === DATA || !(await withDatabase((db) => count(db, Date.now())))) return;
-    if (Date.now() > until) throw new Error("The page that leads has not sent everything.");
+    if (Date.now() > until || registration.waiting) throw new Error("The page that leads has not sent everything.");
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }

@@ -206,12 +206,11 @@ class App:
 
     async def _prepare(self) -> None:
         """Have the other pages ready before they are asked for, in moments when nothing else is."""
+        if self._client.durable:
+            protect(self._client.status, self._device.persist_quietly)
         for view in VIEWS:
             await idle()
             await self._page(view)
-        await idle()
-        if self._client.durable:
-            protect(self._client.status, self._device.persist_quietly)
 
     async def _enter(self, route: Route) -> None:
         page = await self._page(route.view)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from server.webpush_message import Signer
 
 MESSAGE = json.dumps({"type": "sync-update"}).encode()
+PAUSE = 1.0
+"""Seconds from a change to the first message: what comes in one burst is told once."""
 INTERVAL = 10.0
 """Seconds from one round of messages of a space to the next."""
 DELAYS = (5.0, 60.0)
@@ -84,8 +86,9 @@ class WebPush:
     async def _tell(self, space_id: str) -> None:
         """Send rounds for as long as a space changes."""
         try:
-            while authors := self._authors.pop(space_id, set()):
-                await self._round(space_id, authors)
+            while space_id in self._authors:
+                await asyncio.sleep(PAUSE)
+                await self._round(space_id, self._authors.pop(space_id))
                 await asyncio.sleep(INTERVAL)
         except Exception:
             logger.exception("A round of web push failed")

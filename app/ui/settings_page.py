@@ -29,9 +29,8 @@ class SettingsPage:
         )
 
     async def start(self) -> None:
-        """See `Page`."""
+        """See `Page`. The notices wait for the worker, which is registered once this is done."""
         await self._storage.refresh()
-        await self._notices.refresh()
         part(self._view, "cards").disabled = False
 
     def enter(self, _item: str | None) -> None:

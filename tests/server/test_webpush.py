@@ -35,6 +35,7 @@ def service() -> Iterator[PushService]:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webpush_sender, "PAUSE", 0.01)
     monkeypatch.setattr(webpush_sender, "INTERVAL", 0.05)
     monkeypatch.setattr(webpush_sender, "DELAYS", (0.01, 0.02))
 
