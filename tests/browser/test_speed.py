@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.log import Log
+from tests.browser.page import TIMEOUT
 from tests.browser.servers import Server
 
 SENDS = 40
@@ -50,7 +51,7 @@ def test_tap_to_painted_and_durable_with_a_thousand_messages_shown(
 ) -> None:
     server.add_messages(*[f"message {number}" for number in range(1000)])
     app = open_app(server)
-    expect(app.message("message 999")).to_be_visible()
+    expect(app.message("message 999")).to_be_visible(timeout=TIMEOUT)
     app.reload()
     Log(app).load(1_000).to_the_end()
     figures: list[str] = []
