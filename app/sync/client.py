@@ -110,7 +110,9 @@ class Client:
             self._changes,
             self._registry,
             self.status,
+            self._world.clock,
             self.sync,
+            self._peers.wake,
             lambda: self._conflicts(name),
         )
 
@@ -204,10 +206,7 @@ class Client:
             yield piece
 
     async def erase(self) -> None:
-        """Delete everything on this device and end synchronising, in each tab, for good.
-
-        Raises `StorageError` where the browser refuses.
-        """
+        """Delete everything here and end synchronising, in each tab; raises `StorageError`."""
         await self._erasure.erase()
 
     @property

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from app.core.actions import Data, Registry
 from app.core.enqueue import Seen
 from app.errors import NotFound
-from app.ports import Store
+from app.ports import Clock, Store
 from app.protocol import MAX_SAFE_INTEGER
 from app.sync.changes import Changes
 from app.sync.deletion import Deletion
@@ -46,14 +46,16 @@ class Collection(Generic[M]):
         changes: Changes,
         registry: Registry,
         status: StatusStore,
+        clock: Clock,
         sync: Callable[[], Awaitable[SyncReport]],
+        wake: Callable[[], None],
         conflicts: Callable[[], Conflicts],
     ) -> None:
         self.name = name
         self.sync = sync
         self._queue = queue
         self._reader = Reader(name, model, store, registry)
-        self._window = Window(name, self._reader, changes, queue.wake)
+        self._window = Window(name, self._reader, changes, clock, wake)
         self.loading: Readable[bool] = derived(self._window.view, lambda view: not view.loaded)
         self.syncing: Readable[bool] = derived(status, lambda now: now.syncing)
         self.online: Readable[bool] = derived(

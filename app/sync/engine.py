@@ -81,6 +81,7 @@ class Engine:
         self._claimed: frozenset[str] | None = None
         self._sweeper = Sweeper(store, changes)
         self._cursor: str | None = None
+        self._poked: str | None = None
         self._unread = 0
         self._waking = Waking(clock)
         self._waiters: list[asyncio.Future[SyncReport]] = []
@@ -92,8 +93,13 @@ class Engine:
         self._waking.wake(urgent=urgent)
 
     def poke(self, cursor: str | None) -> None:
-        """The server says that there is something new up to `cursor`."""
-        if cursor is None or cursor != self._cursor:
+        """The server says that there is something new up to `cursor`.
+
+        While synchronising that waits: what is under way may bring just that, as after each push.
+        """
+        if self._status.get().syncing and cursor is not None:
+            self._poked = cursor
+        elif cursor is None or cursor != self._cursor:
             self.wake()
 
     async def sync(self) -> SyncReport:
@@ -131,6 +137,9 @@ class Engine:
             _log.exception("A defect ended a synchronisation")
             report, rest = SyncReport(error=str(error)), self._reach.backing_off()
         self._status.end(report, self._unread, rest.seconds)
+        poked, self._poked = self._poked, None
+        if poked not in (None, self._cursor):
+            self.wake()
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(report)

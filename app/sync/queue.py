@@ -52,7 +52,7 @@ class Queue:
         self._outcomes = outcomes
         self._clock = clock
         self._random = random
-        self.wake = wake
+        self._wake = wake
 
     def new_id(self) -> str:
         """Return a fresh identifier, for an action or for an item."""
@@ -89,7 +89,7 @@ class Queue:
         added: Enqueued = await self._transact(enqueue(drafts, self._registry))
         outcomes: dict[str, Outcome] = dict.fromkeys(added.cancelled, "discarded")
         self._changes.announce({draft.item for draft in drafts}, added.items, outcomes)
-        self.wake()
+        self._wake()
         return [Queued(action_id, self._outcomes) for action_id in added.ids]
 
     def _draft(self, action: New, made: Mapping[int, str]) -> Draft:
@@ -116,7 +116,7 @@ class Queue:
         """Carry out a decision that returns an `Altered`; returns the id of what it is about."""
         altered: Altered = await self._transact(decision)
         self._changes.announce(altered.items, outcomes=altered.outcomes)
-        self.wake()
+        self._wake()
         return Queued(altered.entry.id, self._outcomes)
 
     async def pending(self, limit: int = 100, after: int = 0) -> list[Entry]:
@@ -139,13 +139,13 @@ class Queue:
         taken: TakenOut = await self._transact(remove(await self.get(action_id)))
         self._discarded(taken.entry)
         self._announce(*taken.others)
-        self.wake()
+        self._wake()
 
     async def retry(self, action_id: str) -> str:
         """Send a failed action again; returns its id, a new one if the server had refused it."""
         fresh: Entry = await self._transact(retry(await self.get(action_id), self.new_id()))
         self._announce(fresh)
-        self.wake()
+        self._wake()
         return fresh.id
 
     async def edit(self, action_id: str, data: Data | None) -> Queued:
@@ -158,7 +158,7 @@ class Queue:
         entry = await self.get(action_id)
         fresh: Entry = await self._transact(edit(entry, data, self.new_id(), self._registry))
         self._announce(fresh)
-        self.wake()
+        self._wake()
         return Queued(fresh.id, self._outcomes)
 
     async def increment_retry(self, action_id: str, reason: str = "The attempt failed.") -> None:
@@ -199,14 +199,14 @@ class Queue:
 
         imported = await import_text(self._store, text)
         self._announce(*imported.added)
-        self.wake()
+        self._wake()
         return imported
 
     async def clear(self) -> None:
         """Discard everything in the outbox."""
         while removed := await self._transact(clear_page()):
             self._discarded(*removed)
-        self.wake()
+        self._wake()
 
     @property
     def count(self) -> int:

@@ -60,10 +60,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Checked:
-    """Keys of the items that were checked, and whether the server is to be asked for some again."""
+    """Keys of the items that were checked, and whether the server is to be asked for some again.
+
+    `refused`: the storage did not take it, and it is to be tried again.
+    """
 
     keys: Sequence[ItemKey] = ()
     asks_again: bool = False
+    refused: bool = False
 
 
 class Reader(Generic[M]):
@@ -147,7 +151,7 @@ class Reader(Generic[M]):
     async def check_again(self) -> Checked:
         """Bring the notes on invalid rows up to date, where the app or its models have changed.
 
-        Where the storage refuses, they are as they were, and are checked with the next loading.
+        Where the storage refuses, they are as they were.
         """
         if self.unfit == self._noted:
             return Checked()
@@ -157,7 +161,7 @@ class Reader(Generic[M]):
             asks_again = await self._store.transact(decision.queries, decision.decide)
         except StorageError as error:
             _log.warning("The notes on invalid rows could not be written: %s", error)
-            return Checked()
+            return Checked(refused=True)
         return Checked(keys, asks_again)
 
     def _project(self, item_id: str, value: Any, entries: list[Entry]) -> Item:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from app.core.view import Item
+from app.ports import Clock
 from app.sync.changes import Change, Changes
 from app.sync.reader import Reader, Shown
 from app.sync.stores import Readable, Writable
@@ -23,6 +24,8 @@ M = TypeVar("M", bound=BaseModel)
 BY_ORDER = attrgetter("order")
 MANY = 50
 """Changes at once from which on reading the newest rows anew may cost less than reading them."""
+CHECK_AGAIN = 5.0
+"""Seconds after which invalid rows are checked again where the storage refused to note them."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,17 @@ class Window(Generic[M]):
     """Shows the newest rows of the collection `name`, and everything of it in the outbox."""
 
     def __init__(
-        self, name: str, reader: Reader[M], changes: Changes, wake: Callable[[], None]
+        self,
+        name: str,
+        reader: Reader[M],
+        changes: Changes,
+        clock: Clock,
+        wake: Callable[[], None],
     ) -> None:
         self._name = name
         self._reader = reader
         self._changes = changes
+        self._clock = clock
         self._wake = wake
         self._shown: dict[str, Shown[M]] = {}
         self._order: list[Shown[M]] = []
@@ -52,10 +61,11 @@ class Window(Generic[M]):
         self._oldest = 0
         self._view: Writable[View[M]] = Writable(View())
         self._stale: set[str] = set()
+        self._all_stale = False
         self._overtaken: set[str] = set()
         self._reading = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
-        self._loading: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
         changes.subscribe(self._changed)
 
     @property
@@ -83,10 +93,19 @@ class Window(Generic[M]):
             self._loaded = True
             self._publish()
         self._refresh_stale()
+        await self._check()
+
+    async def _check(self) -> None:
+        """Keep the notes on invalid rows true; a row that cannot be read is asked for again."""
         checked = await self._reader.check_again()
         self._changes.announce(checked.keys)
         if checked.asks_again:
             self._wake()
+        if checked.refused:
+            self._clock.call_later(CHECK_AGAIN, self._check_later)
+
+    def _check_later(self) -> None:
+        self._checking = asyncio.ensure_future(self._check())
 
     async def load_older(self, count: int) -> None:
         """Show up to `count` rows more, those that come before the oldest one shown."""
@@ -105,9 +124,12 @@ class Window(Generic[M]):
     def _changed(self, change: Change) -> None:
         """Show what is known at once, and read the rest."""
         ids = {item_id for collection, item_id in change.keys if collection == self._name}
-        if change.everything and self._limit:
-            self._loading = asyncio.ensure_future(self._load())
-        if not ids or not self._limit:
+        if not self._limit:
+            return
+        if change.everything:
+            self._all_stale = True
+            self._refresh_stale()
+        if not ids:
             return
         known = [item for item in change.items if item.collection == self._name]
         self._place_all(known)
@@ -118,7 +140,7 @@ class Window(Generic[M]):
         self._refresh_stale()
 
     def _refresh_stale(self) -> None:
-        if self._stale and self._refreshing is None:
+        if (self._stale or self._all_stale) and self._refreshing is None:
             self._refreshing = asyncio.ensure_future(self._refresh())
 
     async def _refresh(self) -> None:
@@ -129,10 +151,11 @@ class Window(Generic[M]):
         What became known while it was being read is newer than what was read: it is read again.
         """
         try:
-            while self._stale:
-                if len(self._stale) > max(MANY, self._limit // 2):
-                    self._limit += len(self._stale) if self._held else 0
-                    self._stale = set()
+            while self._stale or self._all_stale:
+                many = len(self._stale) > max(MANY, self._limit // 2)
+                if many or self._all_stale:
+                    self._limit += len(self._stale) if many and self._held else 0
+                    self._stale, self._all_stale = set(), False
                     await self._load()
                     continue
                 async with self._reading:

@@ -19,7 +19,8 @@ let granted = false;
 navigator.storage.persist = async () => { asked += 1; return granted = true; };
 navigator.storage.persisted = async () => granted;"""
 NEVER_QUIETLY = """
-Object.defineProperty(navigator, "userAgentData", {value: undefined});"""
+Object.defineProperty(navigator, "userAgentData", {value: undefined});
+navigator.permissions.query = async () => ({state: "prompt"});"""
 REFUSES = "navigator.storage.persist = navigator.storage.persisted = async () => false"
 OFFER = """() => {
   const offer = new Event("beforeinstallprompt", {cancelable: true});
