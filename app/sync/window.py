@@ -74,6 +74,7 @@ class Window(Generic[M]):
             self._overtaken.clear()
             self._reader.unfit.clear()
             page = await self._reader.newest(limit)
+            await asyncio.sleep(0)  # reading and drawing take a turn of the browser's each
             self._oldest = page.oldest
             shown, self._shown, self._order = self._shown, {}, []
             self._place_all(page.items)
@@ -130,7 +131,7 @@ class Window(Generic[M]):
         """
         try:
             while self._stale:
-                if len(self._stale) > max(MANY, self._limit // 2):
+                if len(self._stale) >= max(MANY, self._limit // 2):
                     self._limit += len(self._stale) if self._held else 0
                     self._stale = set()
                     await self._load()
