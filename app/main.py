@@ -36,6 +36,7 @@ from app.sync.lease import LeaseLeadership
 from app.sync.pokes import Pokes
 from app.sync.stores import Writable
 from app.sync.transport import Transport
+from app.ui.later import prepare
 from app.ui.messages_page import MessagesPage
 from app.ui.outward import protect, tell_browser
 from app.ui.page import Page, spawn, telling
@@ -208,9 +209,7 @@ class App:
         """Have the other pages ready before they are asked for, in moments when nothing else is."""
         if self._client.durable:
             protect(self._client.status, self._device.persist_quietly)
-        for view in VIEWS:
-            await idle()
-            await self._page(view)
+        await prepare(VIEWS, self._page, idle)
 
     async def _enter(self, route: Route) -> None:
         page = await self._page(route.view)

@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from js import driftlineIdb
@@ -132,7 +131,7 @@ def _steps(upgrades: Sequence[Upgrade]) -> str:
 
 def _rendered(queries: Sequence[Query]) -> str:
     return json.dumps(
-        [{"kind": KINDS.get(type(query), "scan"), **asdict(query)} for query in queries]
+        [{"kind": KINDS.get(type(query), "scan"), **vars(query)} for query in queries]
     )
 
 

@@ -29,7 +29,8 @@ class Claim:
     """What is due: `entries` to push, in order, and `local` ones that handlers carry out.
 
     `cursor`, `settled_through` and `client_id` are what the request says besides. `full` says that
-    more may be due than was claimed: it was too many, too much, or another client's.
+    more may be due than was claimed: it was too many, too much, or another client's. `nothing` says
+    that the outbox was empty.
     """
 
     entries: tuple[Entry, ...]
@@ -38,6 +39,7 @@ class Claim:
     settled_through: int
     client_id: str = ""
     full: bool = False
+    nothing: bool = False
 
 
 def claim(
@@ -72,7 +74,7 @@ def claim(
         entries = _within(ours)
         full = len(found) >= limit or len(entries) < len(due_now)
         settled, place = _settled_through(oldest, seq), place_of(cursor, reset)
-        result = Claim(tuple(entries), tuple(local), place, settled, client, full)
+        result = Claim(tuple(entries), tuple(local), place, settled, client, full, not oldest)
         sent = [entry.claimed_until(now + LEASE, client_id=client).put() for entry in entries]
         sooner = [entry.put(next_attempt_at=latest) for entry in read_entries([*put_off, *blocked])]
         return Batch([*sent, *sooner], result)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from app.core.actions import Data
 from app.core.decision import Decision
-from app.core.metadata import CURSOR, Stored, text_of
-from app.core.schema import INVALID_ROWS, METADATA, ROWS
+from app.core.metadata import CURSOR, RESTORED, Stored, put, text_of
+from app.core.schema import INVALID_ROWS, METADATA, OUTBOX, ROWS
 from app.ports import Batch, Count, Delete, Get, Put, Scan
 from app.protocol import Row
 
@@ -38,6 +38,12 @@ def note(row: Row, check: Check, noted: int) -> list[Put | Delete]:
     if problems:
         return [_put((row.collection, row.id), row.version, problems)]
     return [Delete(INVALID_ROWS, [row.collection, row.id])] if noted else []
+
+
+def rows_only(writes: Iterable[Put | Delete]) -> bool:
+    """Tell whether nothing that is counted is written: no entry, no note, no word of a backup."""
+    told = put(RESTORED, True)
+    return not any(it.store in (OUTBOX, INVALID_ROWS) or it == told for it in writes)
 
 
 def noted_in(collection: str) -> Scan:

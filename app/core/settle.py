@@ -9,7 +9,7 @@ from typing import Any
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_item, read_entries
 from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled
-from app.core.invalid import NOTED, Check, fits_always, note
+from app.core.invalid import NOTED, Check, fits_always, note, rows_only
 from app.core.metadata import CLIENT_ID, CURSOR, EPOCH, RESET, RESTORED, Stored, put, text_of
 from app.core.order import freed, freed_in_order, restated, rewrites, waiting_for
 from app.core.policy import Resolve, leave
@@ -30,7 +30,7 @@ class Settled:
 
     `freed` counts the actions whose turn came because what they depend on was applied, or a policy
     resolved their conflict. `sweeps` says that rows are to be swept out after a pull that started
-    over.
+    over, `rows_only` that nothing which is counted changed: neither the outbox nor a note.
     """
 
     synced: int = 0
@@ -40,6 +40,7 @@ class Settled:
     changed: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     sweeps: bool = False
+    rows_only: bool = False
 
     def add(self, other: Settled) -> Settled:
         """Count what another settled besides; returns this one."""
@@ -72,10 +73,9 @@ def settle(
     Ids `untouched` were not run. `on_base`: rebase.py, `check`: invalid.py, `resolve`: policy.py.
     """
     items = list(dict.fromkeys(entry.item for entry in entries))
-    rows = _newest([result.row for result in response.results if result.row], response.rows)
+    rows = _newest(*[result.row for result in response.results if result.row], *response.rows)
     queries: list[Query] = [CURSOR, RESET, EPOCH, CLIENT_ID, NOTED, waiting_for(entries)]
-    queries += [by_item(*item) for item in items]
-    queries += [Get(ROWS, [row.collection, row.id]) for row in rows]
+    queries += [*(by_item(*it) for it in items), *(Get(ROWS, [*_key(row)]) for row in rows)]
     queries += [Scan(ROWS, limit=1)] if asked_cursor is None else []
 
     def decide(cursor: Stored, started: Stored, epoch: Stored, *found: Any) -> Batch:
@@ -85,13 +85,14 @@ def settle(
         writes = judge.settle(*map(read_entries, found[: len(items) + 1]))
         pull = _Pull(response, asked_cursor, place_of(cursor, started) == asked_cursor)
         reset = pull.reset(read_reset(started, now), is_empty=not found[-1])
-        kept = zip(rows, found[len(items) + 1 :], strict=False)
-        for row, stored, is_there in pull.counting(kept):
-            if reset.accepts(row, stored, is_there):
-                writes += [reset.put_row(row, stored, is_there), *note(row, check, noted)]
+        for row, stored, there in pull.counting(zip(rows, found[len(items) + 1 :], strict=False)):
+            if reset.accepts(row, stored, there):
+                writes += [reset.put_row(row, stored, there), *note(row, check, noted)]
                 settled.changed.add(_key(row))
         settled.sweeps = pull.is_current and reset.phase == "sweeping"
-        return Batch([*writes, *pull.moved_on(reset, text_of(epoch), now)], settled)
+        writes += pull.moved_on(reset, text_of(epoch), now)
+        settled.rows_only = rows_only(writes)
+        return Batch(writes, settled)
 
     return Decision(queries, decide)
 
@@ -153,13 +154,12 @@ def _key(row: Row) -> tuple[str, str]:
     return row.collection, row.id
 
 
-def _newest(*groups: Sequence[Row]) -> list[Row]:
+def _newest(*rows: Row) -> list[Row]:
     newest: dict[tuple[str, str], Row] = {}
-    for rows in groups:
-        for row in rows:
-            known = newest.get((row.collection, row.id))
-            if known is None or row.version > known.version:
-                newest[row.collection, row.id] = row
+    for row in rows:
+        known = newest.get(_key(row))
+        if known is None or row.version > known.version:
+            newest[_key(row)] = row
     return list(newest.values())
 
 

@@ -19,13 +19,15 @@ class Change:
     """Items (collection, id) whose stored state changed.
 
     `items` holds what some of them amount to now, where whoever changed them knows it: those need
-    not be read again to be shown. `outcomes` says how actions ended, by their ids. `everything`:
-    nobody here knows what changed: whoever did it died before saying so, or was not heard.
+    not be read again to be shown. `outcomes` says how actions ended, by their ids. `rows_only`: the
+    outbox, and all else that is counted, is as before. `everything`: nobody here knows what
+    changed: whoever did it died before saying so, or was not heard.
     """
 
     keys: frozenset[ItemKey]
     items: tuple[Item, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    rows_only: bool = False
     everything: bool = False
 
 
@@ -60,9 +62,11 @@ class Changes:
         keys: Iterable[ItemKey],
         items: Iterable[Item] = (),
         outcomes: Mapping[str, Outcome] | None = None,
+        *,
+        rows_only: bool = False,
     ) -> None:
         """Say that the stored state of the items called `keys` changed."""
-        change = Change(frozenset(keys), tuple(items), outcomes or {})
+        change = Change(frozenset(keys), tuple(items), outcomes or {}, rows_only)
         if not change.keys:
             return
         self._tell(change)

@@ -59,11 +59,11 @@ class Connection:
         return self._state.get().last_connected_at
 
     def set_connected(self) -> None:
-        """A request was answered by our server."""
-        now = self._clock.now()
-        self._state.update(
-            lambda state: replace(state, status="connected", last_connected_at=now, no_server=False)
-        )
+        """A request was answered by our server; where it was there before, nobody is told."""
+        before, now = self._state.get(), self._clock.now()
+        state = replace(before, status="connected", last_connected_at=now, no_server=False)
+        is_news = replace(before, last_connected_at=now) != state
+        (self._state.set if is_news else self._state.amend)(state)
 
     def set_connecting(self) -> None:
         """A request failed, or none was made yet; it is not known yet whether we are offline."""

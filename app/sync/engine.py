@@ -79,6 +79,7 @@ class Engine:
         self._identity = identity
         self._reach = Reach(connection, clock, random, online)
         self._claimed: frozenset[str] | None = None
+        self._nothing_waits = False
         self._sweeper = Sweeper(store, changes)
         self._cursor: str | None = None
         self._poked: str | None = None
@@ -178,6 +179,7 @@ class Engine:
         self._claimed = None
         claimed: Claim = await self._transact(claim(now, limit, self._runner.handles, who))
         self._claimed = frozenset(entry.id for entry in claimed.entries)
+        self._nothing_waits = claimed.nothing
         self._changes.announce_claimed(entry.item for entry in claimed.entries)
         return await self._exchange(claimed, self._reach.heard)
 
@@ -211,7 +213,8 @@ class Engine:
         settled: Settled = await self._transact(decision)
         self._cursor = response.cursor
         self._unread = max(self._unread, response.unread_count)
-        self._changes.announce(settled.changed, outcomes=settled.outcomes)
+        changed, rows_only = settled.changed, settled.rows_only
+        self._changes.announce(changed, outcomes=settled.outcomes, rows_only=rows_only)
         if entries:
             self._claimed = frozenset()
         await self._sweeper.run(settled.sweeps)
@@ -229,7 +232,12 @@ class Engine:
         self._claimed = frozenset()
 
     async def _seconds_to_next(self) -> float:
-        """Return the seconds until the next pending action is due, at most those of a poll."""
+        """Return the seconds until the next pending action is due, at most those of a poll.
+
+        Whoever adds the first one wakes the engine.
+        """
+        if self._nothing_waits:
+            return POLL
         (found,) = await self._store.read(due("pending", limit=1))
         now = self._clock.now()
         wait = min((entry.next_attempt_at - now for entry in read_entries(found)), default=now)

@@ -87,6 +87,7 @@ class StatusStore(Writable[Status]):
     ) -> None:
         super().__init__(Status(durable=durable))
         self._store = store
+        self._connection = connection
         self._clock = clock
         self._recounting: asyncio.Task[None] | None = None
         self._recount_again = False
@@ -97,7 +98,9 @@ class StatusStore(Writable[Status]):
         """Count anew with each change; once for any number that come while one is under way."""
         changes.subscribe(self._changed)
 
-    def _changed(self, _change: Change) -> None:
+    def _changed(self, change: Change) -> None:
+        if change.rows_only:
+            return
         self._recount_again = True
         if self._recounting is None:
             self._recounting = asyncio.ensure_future(self._keep_counting())
@@ -121,6 +124,7 @@ class StatusStore(Writable[Status]):
         """
         before, now = self.get(), self._clock.now()
         self.change(
+            connection=self._connection.get(),
             syncing=False,
             last_error=report.error,
             next_attempt_at=now + round(rest * 1000) if report.error else None,

@@ -45,6 +45,10 @@ class Writable(Generic[T]):
         for fn in list(self._subscribers.values()):
             _call(fn, value)
 
+    def amend(self, value: T) -> None:
+        """Replace the value by one that differs in nothing that anybody has to be told of now."""
+        self._value = value
+
     def update(self, fn: Callable[[T], T]) -> None:
         """Replace the value by `fn` of it."""
         self.set(fn(self._value))

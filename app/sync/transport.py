@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NoReturn, Protocol
@@ -12,11 +13,26 @@ from app.core.backoff import parse_retry_after
 from app.core.entry import Entry
 from app.errors import Refused, TransportError, Unreachable
 from app.ports import Clock, Http, HttpResponse
-from app.protocol import PROTOCOL, ErrorResponse, Problem, SyncRequest, SyncResponse, Wire
+from app.protocol import (
+    PROTOCOL,
+    Action,
+    ErrorResponse,
+    Problem,
+    Result,
+    Row,
+    SyncRequest,
+    SyncResponse,
+    Wire,
+)
 
 SYNC_TIMEOUT = 30.0
 PULL_ROWS = 200
 """Rows of a page: what a phone takes in between two key strokes, so that typing never waits."""
+FIRST_ROWS = 50
+"""Rows of the first page; each next one is twice as large. What runs for the first time, while the
+browser is still compiling it, takes several times as long."""
+MODELS = Problem, Action, Row, Result, SyncRequest, SyncResponse
+"""What a request and its answer are made of, the parts first."""
 PROBE_TIMEOUT = 10.0
 OTHER_CURSOR = "{"
 """How cursors of `RestTransport` begin: after a change of the transport all is pulled anew."""
@@ -98,13 +114,18 @@ class BatchTransport:
         self._http = http
         self._clock = clock
         self._api_url = api_url.rstrip("/")
+        self._rows = FIRST_ROWS
 
     async def sync(self, push: Push) -> Answer:
+        for model in MODELS:
+            if model.model_rebuild():
+                await asyncio.sleep(0)  # together they would keep the browser from painting
         url = f"{self._api_url}/sync"
         others = (push.cursor or "").startswith(OTHER_CURSOR)
-        body = render_request(replace(push, cursor=None) if others else push)
+        body = render_request(replace(push, cursor=None) if others else push, self._rows)
         response = await self._http("POST", url, body, timeout=SYNC_TIMEOUT)
         answered = interpret(response, self._clock.now())
+        self._rows = min(PULL_ROWS, 2 * self._rows)
         return Answer(answered.model_copy(update={"reset": True}) if others else answered)
 
     async def probe(self) -> None:
@@ -120,14 +141,14 @@ class BatchTransport:
             not_our_server(response, now)
 
 
-def render_request(push: Push) -> str:
+def render_request(push: Push, rows: int = PULL_ROWS) -> str:
     """Return the request's body; the entries' actions go in as the JSON they were stored as."""
     head = SyncRequest(
         protocol=PROTOCOL,
         client_id=push.client_id,
         cursor=push.cursor,
         settled_through=push.settled_through,
-        limit=PULL_ROWS,
+        limit=rows,
     ).model_dump_json(exclude={"actions"})
     return f'{head[:-1]},"actions":[{",".join(entry.action for entry in push.entries)}]}}'
 

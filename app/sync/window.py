@@ -84,6 +84,7 @@ class Window(Generic[M]):
             self._overtaken.clear()
             self._reader.unfit.clear()
             page = await self._reader.newest(limit)
+            await asyncio.sleep(0)  # reading and drawing take a turn of the browser's each
             self._oldest = page.oldest
             shown, self._shown, self._order = self._shown, {}, []
             self._place_all(page.items)
@@ -152,7 +153,7 @@ class Window(Generic[M]):
         """
         try:
             while self._stale or self._all_stale:
-                many = len(self._stale) > max(MANY, self._limit // 2)
+                many = len(self._stale) >= max(MANY, self._limit // 2)
                 if many or self._all_stale:
                     self._limit += len(self._stale) if many and self._held else 0
                     self._stale, self._all_stale = set(), False

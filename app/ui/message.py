@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from typing import Any
 
 from app.core.messages import Message
@@ -22,9 +23,9 @@ class MessageView:
         sent_at = moment(shown.value.sent_at)
         self.shown = shown
         self.day = sent_at.date()
-        self.element = element = clone("message-template")
-        self._status = ""
-        self._state: Any = None
+        self._status = message_status(shown.status)
+        self._said = state_text(self._status, waiting=waiting)
+        self.element = element = _blank(self._status, self._said).cloneNode(True)
         self._failure: Any = None
         self._delay: Any = None
         self._day: Any = None
@@ -36,22 +37,26 @@ class MessageView:
             part(element, "sender").textContent = shown.value.sender
         time = part(element, "time")
         time.textContent = clock_time(sent_at)
-        time.setAttribute("datetime", sent_at.isoformat(timespec="seconds"))
-        self.fill(shown, waiting=waiting)
+        time.dateTime = sent_at.isoformat(timespec="seconds")
+        self._explain(shown)
 
     def fill(self, shown: Shown[Message], *, waiting: bool) -> None:
         """Write what can change: the state and its reason."""
         self.shown = shown
         status = message_status(shown.status)
+        said = state_text(status, waiting=waiting)
         if status != self._status:
-            self._status = status
             self.element.dataset.status = status
-            fresh = clone(f"{status}-template")
-            part(self.element, "status").replaceWith(fresh)
-            self._state = part(fresh, "state")
-        set_text(self._state, state_text(status, waiting=waiting))
-        self._fail(shown, status == "failed")
-        self._wait(shown.error.message if shown.error and status == "pending" else "")
+            part(self.element, "status").replaceWith(_state(status, said).cloneNode(True))
+        elif said != self._said:
+            part(self.element, "state").textContent = said
+        self._status, self._said = status, said
+        self._explain(shown)
+
+    def _explain(self, shown: Shown[Message]) -> None:
+        self._fail(shown, self._status == "failed")
+        pending = self._status == "pending"
+        self._wait(shown.error.message if shown.error and pending else "")
 
     def _fail(self, shown: Shown[Message], failed: bool) -> None:
         """Say why it was not sent, and offer what can be done, for as long as that is so."""
@@ -97,3 +102,19 @@ class MessageView:
             known.remove()
             known = None
         return known
+
+
+@cache
+def _blank(status: str, said: str) -> Any:
+    """Return the element of a message in this state, to be copied: a log draws forty at a time."""
+    element = clone("message-template")
+    element.dataset.status = status
+    part(element, "status").replaceWith(_state(status, said).cloneNode(True))
+    return element
+
+
+@cache
+def _state(status: str, said: str) -> Any:
+    state = clone(f"{status}-template")
+    part(state, "state").textContent = said
+    return state
