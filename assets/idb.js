@@ -40,14 +40,10 @@ function answer(transaction, queries, done) {
   );
 }
 
-// Gives an error as one that Python can catch. Pyodide knows a DOMException by the name of its class, and newer browsers
-// have classes below it (QuotaExceededError): whoever awaits one of those in Python waits for ever.
-const plain = (error) => (error instanceof DOMException ? new DOMException(error.message, error.name) : error);
-
 // Settles with the transaction, not with a request: a quota error comes after the last request's success.
 const settle = (transaction, resolve, reject, value, reason = () => null) => {
   transaction.oncomplete = () => resolve(value());
-  transaction.onabort = () => reject(plain(reason() ?? transaction.error ?? new DOMException("Aborted", "AbortError")));
+  transaction.onabort = () => reject(reason() ?? transaction.error ?? new DOMException("Aborted", "AbortError"));
 };
 
 // Opens the database and runs the upgrade steps that it has not seen yet, in one transaction (the platform's rule).
@@ -63,7 +59,7 @@ export const open = (name, steps, lost) =>
           request.transaction.objectStore(store).createIndex(name, keyPath, { unique, multiEntry });
       }
     };
-    request.onerror = () => reject(plain(request.error));
+    request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       const db = request.result;
       db.onversionchange = () => (db.close(), lost());
@@ -105,7 +101,7 @@ export const remove = (name) =>
   new Promise((resolve, reject) => {
     const request = indexedDB.deleteDatabase(name);
     request.onsuccess = () => resolve();
-    request.onerror = () => reject(plain(request.error));
+    request.onerror = () => reject(request.error);
   });
 
 // Python reaches these by this name (app/browser/idb.py).

@@ -4,10 +4,16 @@
 //   warm start. With no `packages` in pyscript.toml, PyScript loads no graph and no installer.
 // - No bytecode is written (all of ours is precompiled), pydantic looks for no plugins, and
 //   zoneinfo for no time zones of a machine: each would read files that are not there.
+// - An error that no script is the cause of, such as that of a request that failed, has no stack in
+//   WebKit. Pyodide tells errors by that: Python would wait for such a promise for ever. So errors
+//   inherit one, and with them all kinds of DOMException, which Pyodide knows only by that name.
 // - Between the stages of the start the browser gets a turn: it can paint and take taps meanwhile.
 import { loadPyodide as load, version } from "./pyodide.mjs";
 
 export { version };
+
+if (!("stack" in Error.prototype))
+  Object.defineProperty(Error.prototype, "stack", { value: "", writable: true, configurable: true });
 
 const fetchBytes = async (name) => {
   const response = await fetch(new URL(`pydantic_core/${name}`, import.meta.url));

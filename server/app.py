@@ -21,11 +21,10 @@ from server.database import Database
 from server.guards import ApiHeaders, CrossSiteGuard, RequestLog
 from server.metrics import Metrics
 from server.migrations import migrate
-from server.precache import with_manifest, without_worker
+from server.precache import whole_site
 from server.problems import install_handlers
 from server.services import Clock, Services, wall_clock
 from server.settings import Settings
-from server.site import collect_site
 from server.static import StaticSite
 from server.streams import Streams
 from server.webpush_sender import WebPush
@@ -94,8 +93,7 @@ def _services(settings: Settings, clock: Clock) -> Services:
 
 
 def _site(root: Path, settings: Settings) -> StaticSite:
-    files = with_manifest(collect_site(root, settings.api_url, settings.transport))
-    files = without_worker(files) if settings.kill_switch else files
+    files = whole_site(root, settings)
     compressor = Compressor(root / "runtime" / ".cache" / "gzip")
     compressor.prune(files)
     return StaticSite(files, compressor, settings.api_url)

@@ -16,11 +16,10 @@ from server.database import Database
 from server.history import begin_epoch
 from server.logs import set_up_logging
 from server.migrations import migrate
-from server.precache import with_manifest, without_worker
+from server.precache import whole_site
 from server.run import MakeApp, listen, serve
 from server.services import wall_clock
 from server.settings import Settings, whole_number
-from server.site import collect_site
 
 MOST_DAYS = 36_500
 
@@ -38,8 +37,7 @@ def main(
         settings = Settings.load(os.environ, {**options, "site_root": root})
         set_up_logging(settings.log_level)
         if command == "build":
-            site = with_manifest(collect_site(root, settings.api_url, settings.transport))
-            write_site(without_worker(site) if settings.kill_switch else site, out)
+            write_site(whole_site(root, settings), out)
             return 0
         if command is not None:
             return _maintain(command, settings, days)

@@ -7,7 +7,8 @@ from base64 import b64encode
 from pathlib import Path
 from typing import TypedDict
 
-from server.site import Site, SiteFile, content_type
+from server.settings import Settings
+from server.site import Site, SiteFile, collect_site, content_type
 
 MANIFEST = "precache-manifest.js"
 WORKER = "sw.js"
@@ -33,6 +34,12 @@ def precache_entries(site: Site) -> list[PrecacheEntry]:
         for url, file in sorted(site.items())
         if file.precached
     ]
+
+
+def whole_site(root: Path, settings: Settings) -> Site:
+    """Return the site of the folder `root` as it is served or built, with its service worker."""
+    site = with_manifest(collect_site(root, settings.api_url, settings.transport))
+    return without_worker(site) if settings.kill_switch else site
 
 
 def with_manifest(site: Site) -> Site:

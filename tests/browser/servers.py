@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.was_down = False
-        self._signed = 0
+        self._added = 0
         self.environment: dict[str, str] = {}
 
     def start(self) -> None:
@@ -127,37 +127,37 @@ class Server:
     def add_messages_of(self, sender: str, *texts: str, ages: Sequence[int] = ()) -> None:
         """Put messages on the server that somebody signed, as old as `ages` says in ms."""
         now = int(time.time() * 1000)
-        self._signed += 1
-        actions = [
-            {
-                "id": f"signed-{self._signed}-{seq}",
-                "seq": seq + 100 * self._signed,
-                "type": "send_message",
-                "collection": "messages",
-                "item_id": f"signed-{self._signed}-{seq}",
-                "data": {"text": text, "sender": sender},
-                "created_at": now - (ages[seq] if ages else 0),
-            }
-            for seq, text in enumerate(texts)
-        ]
-        self.post("/api/sync", {**_pull(None), "client_id": "signer", "actions": actions})
+        said = [{"text": text, "sender": sender} for text in texts]
+        times = [now - (ages[number] if ages else 0) for number in range(len(texts))]
+        self._add("signer", "send_message", "messages", said, times)
 
     def add_notes_of(self, sender: str, *notes: tuple[str, str]) -> None:
         """Put notes on the server that another device wrote, as (title, body)."""
-        self._signed += 1
+        written = [{"title": title, "body": body} for title, body in notes]
+        self._add(sender, "create", "notes", written, [int(time.time() * 1000)] * len(notes))
+
+    def _add(
+        self,
+        client_id: str,
+        kind: str,
+        collection: str,
+        items: Sequence[Mapping[str, str]],
+        times: Sequence[int],
+    ) -> None:
+        self._added += 1
         actions = [
             {
-                "id": f"noted-{self._signed}-{seq}",
-                "seq": seq + 100 * self._signed,
-                "type": "create",
-                "collection": "notes",
-                "item_id": f"noted-{self._signed}-{seq}",
-                "data": {"title": title, "body": body},
-                "created_at": int(time.time() * 1000),
+                "id": f"added-{self._added}-{number}",
+                "seq": number + 100 * self._added,
+                "type": kind,
+                "collection": collection,
+                "item_id": f"added-{self._added}-{number}",
+                "data": data,
+                "created_at": created_at,
             }
-            for seq, (title, body) in enumerate(notes)
+            for number, (data, created_at) in enumerate(zip(items, times, strict=True))
         ]
-        self.post("/api/sync", {**_pull(None), "client_id": sender, "actions": actions})
+        self.post("/api/sync", {**_pull(None), "client_id": client_id, "actions": actions})
 
     def log(self) -> str:
         """Return what the server has written so far."""

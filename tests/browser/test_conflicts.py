@@ -24,6 +24,24 @@ def bodies(server: Server) -> dict[str, str]:
     return {data["title"]: data["body"] for data in rows}
 
 
+def on_two_devices(server: Server, open_app: OpenApp) -> tuple[Notes, Notes]:
+    """Return the notes of two devices that both have one note, open on the first."""
+    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
+    mine.enter().write("Hut", "Key under the stone")
+    theirs.enter().wait_for(("synced", "Hut"))
+    return mine.wait_for(("synced", "Hut")), theirs
+
+
+def in_conflict(server: Server, open_app: OpenApp) -> tuple[Notes, Notes]:
+    """Return the notes of two devices that changed the same field; the first one knows it."""
+    mine, theirs = on_two_devices(server, open_app)
+    mine.app.offline()
+    mine.fill(body="Key with me").save()
+    theirs.edit("Hut", body="Key with them").wait_for(("synced", "Hut"))
+    mine.app.online()
+    return mine.wait_for(("conflict", "Hut")), theirs
+
+
 @pytest.mark.parametrize(("early", "late"), [("first", "second"), ("second", "first")])
 def test_s07_s15_notes_edited_offline_on_two_devices_end_equal_with_each_choice(
     server: Server, open_app: OpenApp, early: str, late: str
@@ -69,15 +87,7 @@ def test_s07_s15_notes_edited_offline_on_two_devices_end_equal_with_each_choice(
 def test_resolution_made_offline_can_be_undone_and_made_again(
     server: Server, open_app: OpenApp
 ) -> None:
-    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
-    mine.enter().write("Hut", "Key under the stone")
-    theirs.enter().wait_for(("synced", "Hut"))
-    mine.wait_for(("synced", "Hut"))
-    mine.app.offline()
-    mine.fill(body="Key with me").save()
-    theirs.edit("Hut", body="Key with them").wait_for(("synced", "Hut"))
-    mine.app.online()
-    mine.wait_for(("conflict", "Hut"))
+    mine, _ = in_conflict(server, open_app)
     mine.app.offline()
     mine.choose("Keep mine").wait_for(("pending", "Hut"))
     mine.app.by_test_id("undo").get_by_role("button", name="Undo").click()
@@ -92,10 +102,7 @@ def test_resolution_made_offline_can_be_undone_and_made_again(
 def test_note_deleted_here_and_changed_there_is_put_to_the_person(
     server: Server, open_app: OpenApp
 ) -> None:
-    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
-    mine.enter().write("Hut", "Key under the stone")
-    theirs.enter().wait_for(("synced", "Hut"))
-    mine.wait_for(("synced", "Hut"))
+    mine, theirs = on_two_devices(server, open_app)
     mine.app.offline()
     mine.form.get_by_role("button", name="Delete").click()
     mine.wait_for()
@@ -118,15 +125,7 @@ BroadcastChannel.prototype.addEventListener = function (type, heard) {
 def test_d6_second_tab_that_chooses_otherwise_is_told_and_overwrites_nothing(
     server: Server, open_app: OpenApp
 ) -> None:
-    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
-    mine.enter().write("Hut", "Key under the stone")
-    theirs.enter().wait_for(("synced", "Hut"))
-    mine.wait_for(("synced", "Hut"))
-    mine.app.offline()
-    mine.fill(body="Key with me").save()
-    theirs.edit("Hut", body="Key with them").wait_for(("synced", "Hut"))
-    mine.app.online()
-    mine.wait_for(("conflict", "Hut"))
+    mine, theirs = in_conflict(server, open_app)
     page = mine.app.context.new_page()
     page.add_init_script(DEAF)
     second = Notes(App(page, mine.app.url, mine.app.watch).goto().wait_ready())

@@ -79,6 +79,25 @@ def test_s03_tab_killed_between_the_answer_and_its_settling(
     assert faulty.stored() == ["Hello"]
 
 
+WITHOUT_STACK = """
+const real = window.fetch;
+window.fetch = (...request) => real(...request).catch((error) => {
+  delete error.stack;
+  throw error;
+});"""
+"""As WebKit gives the errors of requests that failed."""
+
+
+def test_request_that_failed_with_a_bare_error_is_made_again(
+    faulty: FaultyServer, open_app: OpenApp
+) -> None:
+    app = open_app(faulty, prepare=lambda context: context.add_init_script(WITHOUT_STACK))
+    app.wait_for_connection("connected").offline()
+    app.send("Hello").wait_for_connection("disconnected")
+    app.online().wait_for_messages(("sent", "Hello"))
+    assert faulty.stored() == ["Hello"]
+
+
 def test_s03_answer_lost_after_the_commit(faulty: FaultyServer, open_app: OpenApp) -> None:
     app = open_app(faulty).wait_for_connection("connected")
     app.watch.went_offline = True

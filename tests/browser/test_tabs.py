@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
@@ -258,7 +259,7 @@ def test_d4_without_web_locks_one_tab_leads_by_a_lease_and_another_takes_over(
     assert server.messages() == ["one", "two", "three"]
 
 
-def test_s11_without_sync_manager_the_page_drains_on_load_visible_online_and_by_hand(
+def test_s11_without_sync_manager_the_page_drains_on_load_visible_online_timer_and_by_hand(
     server: Server, profile: OpenProfile, adopt: Adopt
 ) -> None:
     context = profile.launch(permissions=["background-sync"])
@@ -274,18 +275,23 @@ def test_s11_without_sync_manager_the_page_drains_on_load_visible_online_and_by_
     app.page = bench
     app.goto().wait_ready().wait_for_messages(("sent", "on load"))
     app.offline().send("online").online().wait_for_statuses("sent", "sent")
-    for text, urge in (("visible", VISIBLE), ("by hand", "")):
+    urges: dict[str, tuple[Callable[[], Any], int]] = {
+        "visible": (lambda: app.page.evaluate(VISIBLE), SOON),
+        "by hand": (app.sync_now, SOON),
+        "timer": (lambda: None, AT_LAST),
+    }
+    for text, (urge, within) in urges.items():
         app.watch.allow.append("ERR_FAILED")
         context.route("**/api/**", lambda route: route.abort())
         app.send(text).wait_for_connection("disconnected", timeout=30_000)
         context.unroute("**/api/**")
-        if urge:
-            app.page.evaluate(urge)
-        else:
-            app.sync_now()
-        app.wait_for_connection("connected", timeout=4_000)
+        urge()
+        app.wait_for_connection("connected", timeout=within)
         expect(app.by_test_id("pending-badge")).to_be_hidden()
-    assert server.messages() == ["on load", "online", "visible", "by hand"]
+    assert server.messages() == ["on load", "online", *urges]
 
 
 VISIBLE = "document.dispatchEvent(new Event('visibilitychange'))"
+SOON = 4_000
+AT_LAST = 60_000
+"""Milliseconds after which a person, or else the longest backoff, has had the page try again."""
