@@ -62,8 +62,10 @@ class Connection:
         """A request was answered by our server; where it was there before, nobody is told."""
         before, now = self._state.get(), self._clock.now()
         state = replace(before, status="connected", last_connected_at=now, no_server=False)
-        is_news = replace(before, last_connected_at=now) != state
-        (self._state.set if is_news else self._state.amend)(state)
+        if replace(before, last_connected_at=now) == state:
+            self._state.amend(state)
+        else:
+            self._state.set(state)
 
     def set_connecting(self) -> None:
         """A request failed, or none was made yet; it is not known yet whether we are offline."""

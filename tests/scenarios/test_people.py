@@ -156,9 +156,11 @@ async def test_s18_poke_of_ones_own_write_before_its_answer_shows_nothing_twice(
             lambda view: views.append([(item.value.text, item.status) for item in view.items])
         )
     await clock.until(lambda: idle(client))
+    before = len(network.requests)
     await send(client, "hello")
     await clock.until(lambda: idle(client))
     await clock.advance(2)
+    assert len(network.requests) == before + 1, "its answer brings what the poke is about"
     assert all(len(view) <= 1 for view in views), "nothing is shown twice"
     steps = [view[0][1] for view in views if view]
     assert steps == sorted(steps), "pending, then synced, and never back"

@@ -362,6 +362,20 @@ async def test_poke_while_the_server_asks_for_time_does_not_hurry(
     assert len(network.requests) == before
 
 
+async def test_poke_of_other_news_during_a_synchronisation_is_followed_when_it_ends(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    before, network.gate = len(network.requests), asyncio.Event()
+    await send(client, "hello")
+    await clock.advance(0.1)
+    client.poke("news")
+    network.gate.set()
+    await clock.advance(1)
+    assert len(network.requests) == before + 2
+
+
 async def test_only_the_leader_of_a_device_listens_to_the_server(
     device: Device, clock: FakeClock
 ) -> None:
