@@ -105,14 +105,16 @@ def is_settled(result: Result | None) -> bool:
 def identify(fresh: str) -> Decision:
     """Find out who this device is, or make it the client `fresh`; returns an `Identity`.
 
-    Where only the counter was lost it is a new client, too: nobody knows what it gave before. Of a
-    client that is known, `fresh` is the successor.
+    Where only the counter was lost it is a new client, too: nobody knows what it gave before. One
+    that is behind the outbox was damaged: it is put right before what it gave is sent and gone. Of
+    a client that is known, `fresh` is the successor.
     """
 
     def decide(client: Stored, seq: Stored, newest: list[dict[str, Any]]) -> Batch:
-        known, floor = id_of(client), counter(seq, newest)
-        if known is not None and number_of(seq) is not None:
-            return Batch(result=Identity(known, floor, fresh))
+        known, given, floor = id_of(client), number_of(seq), counter(seq, newest)
+        if known is not None and given is not None:
+            righted = [put(SEQ, floor)] if given < floor else []
+            return Batch(righted, Identity(known, floor, fresh))
         return Batch([put(CLIENT_ID, fresh), put(SEQ, floor)], Identity(fresh, floor))
 
     return Decision([CLIENT_ID, SEQ, NEWEST], decide)

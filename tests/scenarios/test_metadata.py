@@ -70,6 +70,24 @@ async def test_counter_that_is_lost_does_not_write_over_what_waits(
     assert [entry.seq for entry in await client.queue.pending()] == [1, 2, 3]
 
 
+async def test_counter_that_is_behind_what_waits_is_put_right_before_that_is_sent(
+    device: Device, clock: FakeClock, network: FakeNetwork, server: Loopback
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    network.down = True
+    await send(client, "one", "two", "three")
+    await device.kill()
+    await damage(device, "seq", 1)
+    network.down = False
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    await client.sync()
+    await send(client, "four")
+    await clock.until(lambda: idle(client))
+    assert server.texts() == ["one", "two", "three", "four"]
+
+
 @pytest.mark.parametrize("keys", [("reset",), ("reset", "cursor"), ("cursor",)])
 async def test_rows_that_are_gone_are_swept_out_also_after_the_round_was_forgotten(
     device: Device,

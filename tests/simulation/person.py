@@ -121,7 +121,11 @@ class Person:
         world = self._world
         if outcome is not None:
             world.coverage["settled", outcome] += 1
-        if outcome == "applied" and not world.ledger.has_done(action_id):
+        renamed = world.watches[device.number].renamed
+        name = action_id  # a retry, or an edit, of what was refused goes under another id
+        while name in renamed and not world.ledger.has_done(name):
+            name = renamed[name]
+        if outcome == "applied" and not world.ledger.has_done(name):
             world.fail(1, f"{action_id} is told as applied and was not")
         if outcome == "discarded" and action_id not in world.watches[device.number].discarded:
             world.fail(1, f"{action_id} is told as discarded and was not")

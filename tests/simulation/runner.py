@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from app.sync.transport import MODELS
 from tests.simulation.coverage import Coverage
 from tests.simulation.loop import SimLoop
 from tests.simulation.world import Plan, World
@@ -19,6 +20,9 @@ from tests.simulation.world import Plan, World
 PLAN = Plan()
 CHUNK = 16
 """Schedules that a process is handed at a time."""
+
+for _model in MODELS:
+    _model.model_rebuild()  # at its first use it would give the first schedule turns of its own
 
 _BROKEN = re.compile(r"invariant \d+")
 

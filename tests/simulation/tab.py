@@ -182,12 +182,18 @@ class Tab:
         self.device.world.loop.freeze(self)
 
     def thaw(self) -> None:
-        """Go on."""
+        """Go on; the browser says so to a page that comes back."""
         if self.frozen:
             self.frozen = False
             self.device.unsure = True
             self.device.link.hurry()
             self.device.world.loop.thaw(self)
+            self.device.tapped()
+            self.device.world.loop.call_soon(self._resume, context=self.context)
+
+    def _resume(self) -> None:
+        if self.alive and self.client is not None:
+            self.client.resume()
 
     def crash(self, phase: str | None = None, kind: str = "crash_tab") -> None:
         """Die where it stands."""
