@@ -74,9 +74,11 @@ async def test_counter_that_is_behind_what_waits_is_put_right_before_that_is_sen
     device: Device, clock: FakeClock, network: FakeNetwork, server: Loopback
 ) -> None:
     client = await device.open()
+    await send(client, "one", "two")
     await clock.until(lambda: idle(client))
+    await client.sync()  # says that both are settled
     network.down = True
-    await send(client, "one", "two", "three")
+    await send(client, "three")
     await device.kill()
     await damage(device, "seq", 1)
     network.down = False
