@@ -10,6 +10,8 @@ from tests.browser.watch import Watch
 BOOT_TIMEOUT = 30_000
 BOOT_ERROR_TIMEOUT = 10_000
 TIMEOUT = 15_000
+POLLING = 50
+"""Milliseconds between looks: a tab in the background is drawn seldom, and never waited for so."""
 MOST_CRASHES = 3
 crashes: list[str] = []
 """The addresses of tabs whose renderer crashed while the app was starting, in this run."""
@@ -87,7 +89,9 @@ class App:
 
     def another_tab(self) -> App:
         """Open the app in a second tab of the same device and wait until it is ready."""
-        return App(self.context.new_page(), self.url, self.watch).goto().wait_ready()
+        other = App(self.context.new_page(), self.url, self.watch).goto().wait_ready()
+        self.page.bring_to_front()  # then both are drawn; a tab behind is, otherwise, once a second
+        return other
 
     def offline(self) -> App:
         """Cut the device off the network, the service worker included."""
@@ -130,7 +134,9 @@ class App:
     def wait_for_messages(self, *expected: tuple[str, str], timeout: float = TIMEOUT) -> App:
         """Wait until exactly these messages are shown, as (status, text), from the top."""
         try:
-            self.page.wait_for_function(_SHOWN, arg=list(expected), timeout=timeout)
+            self.page.wait_for_function(
+                _SHOWN, arg=list(expected), timeout=timeout, polling=POLLING
+            )
         except TimeoutError as error:
             raise AssertionError(f"expected {expected}, shown {self.messages()}") from error
         return self
