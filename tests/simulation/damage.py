@@ -20,8 +20,8 @@ GARBAGE: tuple[Any, ...] = (None, 7, "?!", {"round": "x"}, [])
 def damage(device: Device, rng: random.Random) -> str:
     """Kill a device and damage something in its storage; returns what, empty if there is nothing.
 
-    A row becomes one that cannot be read, an entry, too; a record is gone, or holds garbage. It is a
-    row that is shown: of another one nobody knows until it is looked at.
+    A row becomes one that cannot be read, an entry, too; a record is gone, or holds garbage. The
+    row is one that is shown: of another nobody knows until it is looked at.
     """
     kind = rng.choice(("record", "record", "row", "entry"))
     if kind == "record":
