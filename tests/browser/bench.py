@@ -194,6 +194,11 @@ class Bench:
             },
         )
 
+    def periodic_sync(self, tag: str) -> None:
+        """Have the browser send the worker a `periodicsync` event now."""
+        event = {"origin": self.url, "registrationId": self._registration, "tag": tag}
+        self._session.send("ServiceWorker.dispatchPeriodicSyncEvent", event)
+
     def push(self, data: str) -> None:
         """Have the browser bring the worker a message of its push service."""
         message = {"origin": self.url, "registrationId": self._registration, "data": data}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.browser.bench import PERMISSIONS, Bench, RecordingServer, wait_until
-from tests.browser.conftest import OpenProfile
-from tests.browser.page import App
+from tests.browser.conftest import Adopt, OpenProfile
+from tests.browser.page import POLLING, App
 
 
 def left_alone(app: App, recording: RecordingServer) -> Bench:
@@ -64,3 +64,32 @@ def test_d5_page_and_worker_side_by_side_send_each_action_once(
     app.goto().wait_ready().send("four")
     app.wait_for_messages(*[("sent", text) for text in ("one", "two", "three", "four")])
     assert recording.stored() == ["one", "two", "three", "four"]
+
+
+GRANTED = """
+window.periods = [];
+PeriodicSyncManager.prototype.register = async (...asked) => void periods.push(asked);
+const {query} = navigator.permissions;
+navigator.permissions.query = async (asked) => asked.name === "periodic-background-sync"
+  ? {state: "granted"} : query.call(navigator.permissions, asked);"""
+"""As in an installed app that is used often: Chromium grants it nowhere else."""
+
+
+def test_where_it_is_granted_the_worker_pulls_now_and_then_with_every_tab_closed(
+    recording: RecordingServer, profile: OpenProfile, adopt: Adopt
+) -> None:
+    context = profile.launch(permissions=PERMISSIONS)
+    context.add_init_script(GRANTED)
+    app = adopt(context, recording).goto().wait_ready().wait_installed()
+    app.page.wait_for_function("periods.length", polling=POLLING)
+    twice_a_day = {"minInterval": 12 * 3_600_000}
+    assert app.page.evaluate("periods") == [["sync-data", twice_a_day]]
+    app.wait_for_connection("connected")
+    bench = left_alone(app, recording)
+    recording.add_messages("from afar")
+    bench.periodic_sync("sync-data")
+    wait_until(lambda: len(bench.stores()["inbox"]) == 1 and bench.idle(), bench.page)
+    app.page = bench.page
+    app.context.set_offline(True)
+    app.watch.went_offline = True
+    app.goto().wait_ready().wait_for_messages(("sent", "from afar"))
