@@ -227,6 +227,18 @@ def test_boot_shim_stays_small() -> None:
     assert len((ROOT / "assets/boot.js").read_text(encoding="utf-8").splitlines()) <= 150
 
 
+def test_service_worker_stays_small_and_each_function_in_it_says_why_it_is_no_python() -> None:
+    lines = (ROOT / "sw.js").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 300
+    made = [place for place, line in enumerate(lines) if re.match(r"(async )?function \w", line)]
+    assert len(made) > 10
+    for place in made:
+        above = place
+        while lines[above - 1].startswith("//"):
+            above -= 1
+        assert lines[above].startswith("// No page"), lines[place]
+
+
 def test_what_runs_before_the_first_paint_stays_small_and_comes_before_all_modules(
     page: Page,
 ) -> None:
