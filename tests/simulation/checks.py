@@ -113,6 +113,7 @@ class Watch:
         self.saved: set[str] = set()
         self.discarded: set[str] = set()
         self.renamed: dict[str, str] = {}
+        self.absorbed: set[str] = set()
         self.wiped: set[str] = set()
         self._entries: dict[int, Entry] = {}
 
@@ -177,6 +178,8 @@ class Watch:
         gone = self._entries.pop(write.key, None)
         if gone is not None and self._device.deciding in ("remove", *CHOOSING):
             self.discarded.add(gone.id)
+            if self._device.deciding in CHOOSING:
+                self.absorbed.add(gone.id)
         if gone is None or gone.id in self.discarded:
             if gone is not None:
                 sent = "sent" if gone.sent else "unsent"
@@ -194,6 +197,7 @@ class Watch:
         self.discarded.discard(entry.id)
         if known is not None and known.id != entry.id:
             self.discarded.add(known.id)
+            self.absorbed.add(known.id)
 
     def _is_wrongly_refused(self, entry: Entry) -> bool:
         code = entry.error.code if entry.error is not None else ""

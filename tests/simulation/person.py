@@ -121,11 +121,11 @@ class Person:
         world = self._world
         if outcome is not None:
             world.coverage["settled", outcome] += 1
-        renamed = world.watches[device.number].renamed
-        name = action_id  # a retry, or an edit, of what was refused goes under another id
-        while name in renamed and not world.ledger.has_done(name):
-            name = renamed[name]
-        if outcome == "applied" and not world.ledger.has_done(name):
+        watch, name = world.watches[device.number], action_id
+        while name in watch.renamed and not world.ledger.has_done(name):
+            name = watch.renamed[name]  # a retry, or an edit, of what was refused
+        done = world.ledger.has_done(name) or name in watch.absorbed  # by a choice that was applied
+        if outcome == "applied" and not done:
             world.fail(1, f"{action_id} is told as applied and was not")
         if outcome == "discarded" and action_id not in world.watches[device.number].discarded:
             world.fail(1, f"{action_id} is told as discarded and was not")
