@@ -68,7 +68,10 @@ class Ledger:
             device = self._world.owners.get(effect.client_id)
             is_older = device is not None and device.is_older  # it may count anew
             wrote = effect.row is not None and effect.row != self.mirror.get(effect.key)
-            if action.id in self.effects and (wrote or not is_older):
+            # Nobody can tell a device that was put back what it made once, and was deleted since,
+            # when the server has forgotten that deletion, after its days.
+            is_hidden = is_older and effect.key in self.forgotten
+            if action.id in self.effects and (wrote or not is_older) and not is_hidden:
                 fail(1, f"{action.type} {action.id} took effect twice")
             late = self.last.get(place, 0) >= action.seq and not is_older
             if late and action.id not in self.undone and not self._world.is_discarded(action.id):
