@@ -116,6 +116,5 @@ class Ledger:
         device = self._world.owners.get(effect.client_id)
         if device is not None and not device.is_older:
             for entry in entries_of(device, effect.key):
-                waits = entry.damaged is None and entry.id not in self.effects  # until it is found
-                if entry.seq < effect.action.seq and waits:
+                if entry.seq < effect.action.seq and entry.id not in self.effects:
                     self._world.fail(3, f"{effect.action.id} overtook {entry.id} ({entry.state})")
