@@ -236,7 +236,7 @@ async def test_h1_no_input_of_plain_rest_gives_a_5xx(
 async def test_write_from_another_site_is_refused_as_the_document_says(api: Api) -> None:
     paths = api.app.openapi()["paths"]
     writes = [(m, p) for p in paths for m in paths[p] if m not in ("get", "head")]
-    assert {p for _, p in writes} > {"/api/sync", "/api/{collection}/{item_id}"}
+    assert len(writes) == 6
     for method, path in writes:
         where = path.format(collection="messages", item_id="m1")
         foreign = {**JSON, "sec-fetch-site": "cross-site"}
