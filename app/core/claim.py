@@ -69,18 +69,21 @@ def claim(
         *known: Stored,
     ) -> Batch:
         cursor, reset, seq, record = known
-        due_now, local = parted(read_entries(found), stays_here)
+        late = read_entries([*put_off, *blocked])
+        damaged = [it for it in late if it.damaged is not None]
+        line = sorted([*read_entries(found), *damaged], key=lambda it: it.seq)
+        due_now, local = parted(line, stays_here)
         client, ours = _of_one_client(due_now, id_of(record) or client_id)
         entries = _within(ours)
         full = len(found) >= limit or len(entries) < len(due_now)
         settled, place = _settled_through(oldest, seq), place_of(cursor, reset)
         result = Claim(tuple(entries), tuple(local), place, settled, client, full, not oldest)
         sent = [entry.claimed_until(now + LEASE, client_id=client).put() for entry in entries]
-        sooner = [entry.put(next_attempt_at=latest) for entry in read_entries([*put_off, *blocked])]
-        return Batch([*sent, *sooner], result)
+        nearer = [it.put(next_attempt_at=latest) for it in late if it.damaged is None]
+        return Batch([*sent, *nearer], result)
 
-    late = beyond("pending", latest, limit), beyond("blocked", latest, limit)
-    return Decision([due("pending", now, limit), *late, Scan(OUTBOX, limit=1), *KNOWN], decide)
+    far = beyond("pending", latest, limit), beyond("blocked", latest, limit)
+    return Decision([due("pending", now, limit), *far, Scan(OUTBOX, limit=1), *KNOWN], decide)
 
 
 def _of_one_client(entries: list[Entry], now: str) -> tuple[str, list[Entry]]:

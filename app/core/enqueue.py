@@ -135,9 +135,14 @@ class _Tail:
     cancelled: set[str] = field(default_factory=set)
 
     def depend_on(self, name: str, found: Sequence[Entry]) -> None:
-        """Note that the entry found under an id, if there is one, is depended on from now on."""
+        """Note that the entry found under an id, if there is one, is depended on from now on.
+
+        Nothing is noted on a damaged one: who makes it failed must hold what is behind it, too.
+        """
         for entry in found:
             self.places[name] = entry.seq
+            if entry.damaged is not None:
+                continue
             noted = entry.model_copy(update={"depended_on": True})
             self.writes[entry.seq] = noted.put()
             line = self.waiting.get(entry.item, [])

@@ -92,7 +92,8 @@ class _Tail:
     def batch(self) -> Batch:
         """Return the writes, and what came of the file."""
         depended_on = {seq for entry in self.added.values() for seq in entry.depends_on}
-        older = {e.seq: e for e in self.waiting.values() if e.seq not in self.added}
+        intact = [entry for entry in self.waiting.values() if entry.damaged is None]
+        older = {entry.seq: entry for entry in intact if entry.seq not in self.added}
         writes = [it.put(depended_on=it.seq in depended_on) for it in self.added.values()]
         writes += [e.put(depended_on=True) for seq, e in older.items() if seq in depended_on]
         ids = [entry.id for entry in self.added.values()]

@@ -9,7 +9,7 @@ from app.core.decision import Decision
 from app.core.entry import DAMAGED, Entry, by_item, counts, read_entries, read_entry
 from app.core.order import replaced, rewrites
 from app.core.schema import OUTBOX
-from app.ports import Batch, Count, Get, Put, Query, Scan
+from app.ports import Batch, Count, Get, Query, Scan
 
 PAGE = 500
 
@@ -37,12 +37,12 @@ def find_lost() -> list[Query]:
     return [Count(OUTBOX), *counts()]
 
 
-def quarantine_lost(after: int) -> Decision:
-    """Make failed what a page of the outbox holds that cannot be read; returns where to go on."""
+def page(after: int) -> Scan:
+    """Return the query for the entries behind `after`, at most `PAGE` of them."""
+    return Scan(OUTBOX, lower=after + 1, limit=PAGE)
 
-    def decide(found: Sequence[dict[str, Any]]) -> Batch:
-        damaged = [entry for entry in read_entries(found) if entry.damaged is not None]
-        writes: list[Put] = [entry.put() for entry in damaged]
-        return Batch(writes, found[-1]["seq"] if len(found) == PAGE else None)
 
-    return Decision([Scan(OUTBOX, lower=after + 1, limit=PAGE)], decide)
+def damaged_of(found: Sequence[dict[str, Any]]) -> tuple[list[Entry], int | None]:
+    """Return what of a page of the outbox cannot be read, and where to go on."""
+    damaged = [entry for entry in read_entries(found) if entry.damaged is not None]
+    return damaged, found[-1]["seq"] if len(found) == PAGE else None

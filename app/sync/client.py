@@ -13,7 +13,7 @@ from app.core.actions import Policy, Registry
 from app.core.collections import registry
 from app.core.identity import Identity
 from app.core.metadata import RESTORED
-from app.core.quarantine import find_lost, quarantine_lost
+from app.core.quarantine import damaged_of, find_lost, page, quarantine
 from app.errors import StorageError
 from app.ports import Batch, Delete
 from app.sync.changes import Changes
@@ -152,8 +152,10 @@ class Client:
         total, *known = await self._world.store.read(*find_lost())
         after: int | None = 0 if total != sum(known) else None
         while after is not None:
-            decision = quarantine_lost(after)
-            after = await self._world.store.transact(decision.queries, decision.decide)
+            (found,) = await self._world.store.read(page(after))
+            damaged, after = damaged_of(found)
+            for decision in map(quarantine, damaged):
+                await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
         """Take part in synchronising until `erase` ends it: lead when it is this context's turn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from app.core.messages import COLLECTION, Message
 from app.core.schema import OUTBOX
 from app.ports import Batch, Put, Scan
 from app.protocol import MAX_ACTIONS
+from app.sync.client import Client
 from tests.fakes import Device, FakeClock, FakeNetwork
 from tests.loopback import Loopback
 from tests.sync.test_engine import idle, send
+
+SHEET: dict[str, Any] = {"collection": "sheets", "item_id": "a"}
+OTHER: dict[str, Any] = {"collection": "other", "item_id": "b"}
 
 DAMAGES: list[dict[str, Any]] = [
     {"action": '{"id": "torn in the mid'},
@@ -64,22 +69,58 @@ async def test_h3_damaged_entry_is_kept_with_its_reason_and_the_queue_goes_on(
     assert again.status.get().count == 0
 
 
-async def test_h3_what_stands_behind_a_damaged_entry_of_its_item_waits_for_a_person(
-    device: Device, clock: FakeClock, network: FakeNetwork
-) -> None:
-    network.down = True
+async def two_of_an_item(device: Device) -> tuple[Client, str, str]:
+    """Write two actions of one item, of which the second does not join the first."""
     client = await device.open(run=False)
-    first = await client.queue.add("create", {"n": 1}, collection="sheets", item_id="a")
-    await client.queue.add("delete", collection="other", item_id="b")
-    await damage(device, first, {"sent": True})  # so that the next one does not join it
-    second = await client.queue.add("update", {"n": 2}, collection="sheets", item_id="a")
-    await damage(device, first, {"action": "not JSON"})
-    network.down = False
+    first = await client.queue.add("create", {"n": 1}, **SHEET)
+    await damage(device, first, {"sent": True})
+    return client, first, await client.queue.add("update", {"n": 2}, **SHEET)
+
+
+async def add_dependent(client: Client, first: str, _exported: str) -> None:
+    await client.queue.add("create", {"n": 3}, depends_on=[first], **OTHER)
+
+
+async def import_dependent(client: Client, _first: str, exported: str) -> None:
+    """Import a change that depends on the first one, which waits here already."""
+    await client.queue.import_entries(exported)
+
+
+async def leave_alone(_client: Client, _first: str, _exported: str) -> None:
+    """Do nothing: it is found when it is looked for."""
+
+
+@pytest.mark.parametrize("meets", [add_dependent, import_dependent, leave_alone])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action": "not JSON"},
+        {"attempts": "torn"},
+        {"state": "half-written"},
+        {"attempts": "torn", "next_attempt_at": 2**52},
+    ],
+)
+async def test_h3_what_stands_behind_a_damaged_entry_of_its_item_waits_for_a_person(
+    device: Device,
+    clock: FakeClock,
+    network: FakeNetwork,
+    changes: dict[str, Any],
+    meets: Callable[[Client, str, str], Awaitable[None]],
+) -> None:
+    client, first, second = await two_of_an_item(device)
+    third = await client.queue.add("create", {"n": 3}, depends_on=[first], **OTHER)
+    exported = await client.queue.export()
+    await client.queue.remove(third)
+    await damage(device, first, changes)
+    await meets(client, first, exported)
+    await device.kill()
     runner = await device.open()
     await clock.until(lambda: runner.status.get().failed == 1)
-    await clock.until(lambda: runner.status.get().count == 2)
-    assert (await runner.queue.get(second)).state == "blocked"
-    assert second not in {action_id for ids in network.pushed() for action_id in ids}
+    await clock.until(lambda: runner.status.get().last_synced is not None)
+    waiting = {entry.id: entry.state for entry in await runner.queue.pending()}
+    assert (waiting.pop(first), waiting[second]) == ("failed", "blocked")
+    assert set(waiting.values()) == {"blocked"}, "what depends on it waits, too"
+    assert network.pushed() == []
 
 
 async def test_h3_many_damaged_entries_ahead_do_not_wedge_the_queue(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,6 +85,26 @@ def test_servers_that_start_at_once_apply_each_step_once(url: str) -> None:
     assert sorted(name for names in applied for name in names) == [s.name for s in MIGRATIONS]
     for database in databases:
         database.close()
+
+
+def test_server_that_starts_while_another_writes_its_new_file_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    paused: list[float] = []
+
+    def pause(seconds: float) -> None:
+        paused.append(seconds)
+        other.execute("COMMIT")
+
+    monkeypatch.setattr("server.sqlite.sleep", pause)
+    database = Database(f"sqlite:///{path}")
+    assert migrate(database) == [step.name for step in MIGRATIONS]
+    assert len(paused) == 1
+    database.close()
+    other.close()
 
 
 def test_step_that_fails_leaves_neither_effect_nor_record(url: str) -> None:
