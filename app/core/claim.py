@@ -70,9 +70,7 @@ def claim(
     ) -> Batch:
         cursor, reset, seq, record = known
         late = read_entries([*put_off, *blocked])
-        damaged = [it for it in late if it.damaged is not None]
-        line = sorted([*read_entries(found), *damaged], key=lambda it: it.seq)
-        due_now, local = parted(line, stays_here)
+        due_now, local = parted(_with_damaged(read_entries(found), late), stays_here)
         client, ours = _of_one_client(due_now, id_of(record) or client_id)
         entries = _within(ours)
         full = len(found) >= limit or len(entries) < len(due_now)
@@ -84,6 +82,12 @@ def claim(
 
     far = beyond("pending", latest, limit), beyond("blocked", latest, limit)
     return Decision([due("pending", now, limit), *far, Scan(OUTBOX, limit=1), *KNOWN], decide)
+
+
+def _with_damaged(due_now: list[Entry], late: list[Entry]) -> list[Entry]:
+    """Return what is due and what is damaged of what is put off, in order."""
+    damaged = [entry for entry in late if entry.damaged is not None]
+    return sorted([*due_now, *damaged], key=lambda entry: entry.seq)
 
 
 def _of_one_client(entries: list[Entry], now: str) -> tuple[str, list[Entry]]:

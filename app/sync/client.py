@@ -13,12 +13,12 @@ from app.core.actions import Policy, Registry
 from app.core.collections import registry
 from app.core.identity import Identity
 from app.core.metadata import RESTORED
-from app.core.quarantine import damaged_of, find_lost, page, quarantine
 from app.errors import StorageError
 from app.ports import Batch, Delete
 from app.sync.changes import Changes
 from app.sync.collection import Collection
 from app.sync.connection import Connection
+from app.sync.damaged import quarantine_lost
 from app.sync.drafts import Drafts
 from app.sync.engine import Engine
 from app.sync.erasure import Erasure
@@ -26,6 +26,7 @@ from app.sync.export import exported
 from app.sync.handlers import Handler, Handlers
 from app.sync.identity import identity_at_last, own_identity
 from app.sync.inbox import Courier, Inbox
+from app.sync.invalid_rows import InvalidRows
 from app.sync.numbered import Numbered
 from app.sync.outcomes import Outcomes
 from app.sync.peers import Peers
@@ -62,35 +63,35 @@ class Client:
         transport: Transport | None = None,
     ) -> None:
         self._world = world
+        store, clock = world.store, world.clock
         self._registry = actions
-        self._transport = transport or BatchTransport(world.http, world.clock, api_url)
+        self._transport = transport or BatchTransport(world.http, clock, api_url)
         channel = Numbered(world.channel, str(world.random.getrandbits(64)))
         self._changes = Changes(channel)
         channel.missed = self._changes.tell_everything
         self._handlers = Handlers(world.prepare_handlers)
-        self.connection = Connection(world.clock)
-        self.status = StatusStore(world.store, self.connection, world.clock, durable=world.durable)
-        self.preferences = Preferences(world.store, channel)
-        self.drafts = Drafts(world.store, world.clock)
+        self.connection = Connection(clock)
+        self.status = StatusStore(store, self.connection, clock, durable=world.durable)
+        self.preferences = Preferences(store, channel)
+        self.drafts = Drafts(store, clock)
         self._erasure = Erasure(world.erase, channel)
-        self._peers = Peers(channel, self.connection, self.status, world.clock)
-        self._runner = Runner(
-            world.store, actions, self._handlers, self._changes, world.clock, world.random
-        )
-        self._inbox = Inbox(world.store, self._changes, self.status, self._runner, world.clock)
-        self._courier = Courier(world.store, None if transport else api_url, self._handlers)
-        outcomes = Outcomes(world.store, self._changes, world.clock)
+        self._peers = Peers(channel, self.connection, self.status, clock)
+        self._runner = Runner(store, actions, self._handlers, self._changes, clock, world.random)
+        self._inbox = Inbox(store, self._changes, self.status, self._runner, clock)
+        self._courier = Courier(store, None if transport else api_url, self._handlers)
+        outcomes = Outcomes(store, self._changes, clock)
         self.queue = Queue(
-            world.store,
+            store,
             actions,
             self._changes,
             self.status,
             self._runner,
             outcomes,
-            world.clock,
+            clock,
             world.random,
             self._woken,
         )
+        self._invalid = InvalidRows(store, actions, self._changes, clock, self._peers.wake)
         self._identity: Identity | None = None
         self.status.follow(self._changes)
 
@@ -110,9 +111,8 @@ class Client:
             self._changes,
             self._registry,
             self.status,
-            self._world.clock,
+            self._invalid,
             self.sync,
-            self._peers.wake,
             lambda: self._conflicts(name),
         )
 
@@ -120,9 +120,10 @@ class Client:
         # Loaded once a conflict is looked at: not each start of the page has to.
         from app.sync.conflicts import Conflicts
 
-        store, clock, is_local = self._world.store, self._world.clock, self._runner.handles
+        store, clock, rows = self._world.store, self._world.clock, self._invalid
+        of, is_local = self._registry, self._runner.handles
         signature = lambda: self.preferences.get().name  # noqa: E731
-        return Conflicts(name, store, self.queue, self._registry, is_local, signature, clock)
+        return Conflicts(name, store, self.queue, of, is_local, signature, clock, rows)
 
     def outbox(self) -> OutboxView:
         """Return the outbox to look at, page by page; it follows what changes while it is open."""
@@ -142,20 +143,10 @@ class Client:
         """Read what the status and the preferences show; call it before `run`."""
         with contextlib.suppress(StorageError):  # `run` tries again
             await self.client_id()
-        await self._quarantine_lost()
+        await quarantine_lost(self._world.store)
         await self.preferences.load()
         await self.status.recount()
         await self.status.recall()
-
-    async def _quarantine_lost(self) -> None:
-        """Find the entries that no query by state finds, if there are any, and make them failed."""
-        total, *known = await self._world.store.read(*find_lost())
-        after: int | None = 0 if total != sum(known) else None
-        while after is not None:
-            (found,) = await self._world.store.read(page(after))
-            damaged, after = damaged_of(found)
-            for decision in map(quarantine, damaged):
-                await self._world.store.transact(decision.queries, decision.decide)
 
     async def run(self) -> None:
         """Take part in synchronising until `erase` ends it: lead when it is this context's turn."""

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from app.core.actions import Data, Registry
 from app.core.enqueue import Seen
 from app.errors import NotFound
-from app.ports import Clock, Store
+from app.ports import Store
 from app.protocol import MAX_SAFE_INTEGER
 from app.sync.changes import Changes
 from app.sync.deletion import Deletion
+from app.sync.invalid_rows import InvalidRows
 from app.sync.queue import New, Queue, Queued
 from app.sync.reader import Reader, Shown
 from app.sync.report import StatusStore, SyncReport
@@ -46,16 +47,15 @@ class Collection(Generic[M]):
         changes: Changes,
         registry: Registry,
         status: StatusStore,
-        clock: Clock,
+        invalid: InvalidRows,
         sync: Callable[[], Awaitable[SyncReport]],
-        wake: Callable[[], None],
         conflicts: Callable[[], Conflicts],
     ) -> None:
         self.name = name
         self.sync = sync
         self._queue = queue
-        self._reader = Reader(name, model, store, registry)
-        self._window = Window(name, self._reader, changes, clock, wake)
+        self._reader = Reader(name, model, store, registry, invalid)
+        self._window = Window(name, self._reader, changes, invalid)
         self.loading: Readable[bool] = derived(self._window.view, lambda view: not view.loaded)
         self.syncing: Readable[bool] = derived(status, lambda now: now.syncing)
         self.online: Readable[bool] = derived(

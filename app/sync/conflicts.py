@@ -11,13 +11,14 @@ from app.core.attempt import UNSETTLED, perhaps_sent
 from app.core.conflict import Conflict, IsLocal, held
 from app.core.entry import Entry, by_item, due, read_entries
 from app.core.invalid import read_row
-from app.core.resolutions import Choice, Resolution, belongs_to, rows_of, waiting_of
+from app.core.resolutions import COLLECTION, Choice, Resolution, belongs_to, rows_of, waiting_of
 from app.core.resolve import ALREADY, Chosen, resolve
 from app.core.schema import ROWS
 from app.core.undo import NOTHING, latest, take_back, undoable
 from app.errors import InvalidInput, NotFound
 from app.ports import Clock, Get, Store
 from app.protocol import Row
+from app.sync.invalid_rows import InvalidRows
 from app.sync.queue import Queue, Queued
 
 __all__ = ["Choice", "Conflict", "Conflicts", "Resolution"]
@@ -35,6 +36,7 @@ class Conflicts:
         is_local: IsLocal,
         signature: Callable[[], str],
         clock: Clock,
+        invalid: InvalidRows,
     ) -> None:
         self._name = name
         self._store = store
@@ -43,6 +45,7 @@ class Conflicts:
         self._is_local = is_local
         self._signature = signature
         self._clock = clock
+        self._invalid = invalid
 
     async def get(self, item_id: str) -> Conflict | None:
         """Return the conflict of an item as it stands, or `None` where there is none."""
@@ -94,16 +97,21 @@ class Conflicts:
         await self._queue.alter(take_back(entry, (self._name, item_id)))
 
     async def history(self, item_id: str, limit: int) -> list[Resolution]:
-        """Return how conflicts of an item were resolved, newest first."""
-        rows, waiting = await self._store.read(rows_of(item_id, limit), waiting_of(item_id))
-        told = {row["id"]: row["data"] for row in rows if row["data"] is not None}
+        """Return how conflicts of an item were resolved, newest first.
+
+        A record that was damaged is missing until the server, which is asked again, has sent it.
+        """
+        found, waiting = await self._store.read(rows_of(item_id, limit), waiting_of(item_id))
+        rows = {value["id"]: read_row(value) for value in found}
+        await self._invalid.check((COLLECTION, key) for key, row in rows.items() if row is None)
+        told = {row.id: row.data for row in rows.values() if row and row.data is not None}
         for entry in read_entries(waiting):
             action = entry.readable()
             if action is not None and action.data is not None:
                 told[entry.item_id] = action.data
         mine = [told[key] for key in sorted(told, reverse=True)]
-        found = [_parsed(it) for it in mine if belongs_to(it, self._name, item_id)]
-        return [resolution for resolution in found if resolution is not None][:limit]
+        records = [_parsed(it) for it in mine if belongs_to(it, self._name, item_id)]
+        return [resolution for resolution in records if resolution is not None][:limit]
 
     async def _read(self, item_id: str) -> tuple[list[Entry], Row | None]:
         """Return the entries of an item from the one in conflict on, and its row."""

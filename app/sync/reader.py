@@ -11,15 +11,14 @@ from pydantic import BaseModel
 
 from app.core.actions import Registry
 from app.core.entry import Entry, by_item, read_entries
-from app.core.invalid import check_again, noted_in, read_row
+from app.core.invalid import ItemKey, noted_in, read_row
 from app.core.schema import BY_ITEM, BY_UPDATED_AT, OUTBOX, ROWS
 from app.core.view import Item, ItemStatus, project
-from app.errors import StorageError
 from app.ports import Get, Query, Scan, Store
 from app.protocol import MAX_SAFE_INTEGER, Problem
+from app.sync.invalid_rows import InvalidRows
 
 M = TypeVar("M", bound=BaseModel)
-ItemKey = tuple[str, str]
 
 _log = logging.getLogger(__name__)
 
@@ -58,29 +57,22 @@ class Page:
         return self.oldest > 0
 
 
-@dataclass(frozen=True)
-class Checked:
-    """Keys of the items that were checked, and whether the server is to be asked for some again.
-
-    `refused`: the storage did not take it, and it is to be tried again.
-    """
-
-    keys: Sequence[ItemKey] = ()
-    asks_again: bool = False
-    refused: bool = False
-
-
 class Reader(Generic[M]):
     """Reads items of a collection by id and by page, never the whole store.
 
-    Ids of items that do not fit the model, or that were damaged, gather in `unfit`.
+    Ids of items that do not fit the model gather in `unfit`. The server is asked again for a row
+    that was damaged, whoever meets it.
     """
 
-    def __init__(self, name: str, model: type[M], store: Store, registry: Registry) -> None:
+    def __init__(
+        self, name: str, model: type[M], store: Store, registry: Registry, invalid: InvalidRows
+    ) -> None:
         self._name = name
         self._model = model
         self._store = store
         self._registry = registry
+        self._invalid = invalid
+        self._damaged: set[ItemKey] = set()
         self._noted: set[str] = set()
         self.unfit: set[str] = set()
 
@@ -99,6 +91,7 @@ class Reader(Generic[M]):
         others = await self._store.read(*[Get(ROWS, [self._name, item_id]) for item_id in missing])
         stored |= zip(missing, others, strict=True)
         items = [self._project(item_id, stored[item_id], entries[item_id]) for item_id in entries]
+        await self._check_damaged()
         return Page(items, oldest)
 
     async def older(self, count: int, oldest: int, since: int = 0) -> Page:
@@ -110,16 +103,19 @@ class Reader(Generic[M]):
             self._project(row["id"], row, read_entries(entries))
             for row, entries in zip(rows, waiting, strict=True)
         ]
+        await self._check_damaged()
         return Page(items, oldest)
 
     async def some(self, ids: Sequence[str]) -> list[Item]:
         """Return the items of these ids as they stand, whether they are there or not."""
         queries = [query for item_id in ids for query in self._of(item_id)]
         found = await self._store.read(*queries)
-        return [
+        items = [
             self._project(item_id, row, read_entries(waiting))
             for item_id, row, waiting in zip(ids, found[::2], found[1::2], strict=True)
         ]
+        await self._check_damaged()
+        return items
 
     async def item(self, item_id: str) -> Item:
         """Return one item as it stands."""
@@ -148,26 +144,20 @@ class Reader(Generic[M]):
             updated_at=item.updated_at,
         )
 
-    async def check_again(self) -> Checked:
-        """Bring the notes on invalid rows up to date, where the app or its models have changed.
-
-        Where the storage refuses, they are as they were.
-        """
+    def outdated(self) -> list[ItemKey]:
+        """Return the rows whose notes must be looked at: the app or its models have changed."""
         if self.unfit == self._noted:
-            return Checked()
-        keys = [(self._name, item_id) for item_id in sorted(self.unfit | self._noted)]
-        decision = check_again(keys, self._registry.problems)
-        try:
-            asks_again = await self._store.transact(decision.queries, decision.decide)
-        except StorageError as error:
-            _log.warning("The notes on invalid rows could not be written: %s", error)
-            return Checked(refused=True)
-        return Checked(keys, asks_again)
+            return []
+        return [(self._name, item_id) for item_id in self.unfit | self._noted]
+
+    async def _check_damaged(self) -> None:
+        damaged, self._damaged = self._damaged, set()
+        await self._invalid.check(damaged)
 
     def _project(self, item_id: str, value: Any, entries: list[Entry]) -> Item:
         row = read_row(value)
         if value is not None and row is None:
-            self.unfit.add(item_id)
+            self._damaged.add((self._name, item_id))
         return project(self._name, item_id, row, entries, self._registry)
 
     def _of(self, item_id: str) -> tuple[Query, Query]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from app.core.view import Item
-from app.ports import Clock
 from app.sync.changes import Change, Changes
+from app.sync.invalid_rows import InvalidRows
 from app.sync.reader import Reader, Shown
 from app.sync.stores import Readable, Writable
 
@@ -24,8 +24,6 @@ M = TypeVar("M", bound=BaseModel)
 BY_ORDER = attrgetter("order")
 MANY = 50
 """Changes at once from which on reading the newest rows anew may cost less than reading them."""
-CHECK_AGAIN = 5.0
-"""Seconds after which invalid rows are checked again where the storage refused to note them."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,11 @@ class Window(Generic[M]):
         name: str,
         reader: Reader[M],
         changes: Changes,
-        clock: Clock,
-        wake: Callable[[], None],
+        invalid: InvalidRows,
     ) -> None:
         self._name = name
         self._reader = reader
-        self._changes = changes
-        self._clock = clock
-        self._wake = wake
+        self._invalid = invalid
         self._shown: dict[str, Shown[M]] = {}
         self._order: list[Shown[M]] = []
         self._limit = 0
@@ -65,7 +60,6 @@ class Window(Generic[M]):
         self._overtaken: set[str] = set()
         self._reading = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
-        self._checking: asyncio.Task[None] | None = None
         changes.subscribe(self._changed)
 
     @property
@@ -94,19 +88,7 @@ class Window(Generic[M]):
             self._loaded = True
             self._publish()
         self._refresh_stale()
-        await self._check()
-
-    async def _check(self) -> None:
-        """Keep the notes on invalid rows true; a row that cannot be read is asked for again."""
-        checked = await self._reader.check_again()
-        self._changes.announce(checked.keys)
-        if checked.asks_again:
-            self._wake()
-        if checked.refused:
-            self._clock.call_later(CHECK_AGAIN, self._check_later)
-
-    def _check_later(self) -> None:
-        self._checking = asyncio.ensure_future(self._check())
+        await self._invalid.check(self._reader.outdated())
 
     async def load_older(self, count: int) -> None:
         """Show up to `count` rows more, those that come before the oldest one shown."""

@@ -177,6 +177,24 @@ async def test_h3_row_that_was_damaged_on_the_device_is_brought_back_from_the_se
     assert client.status.get().invalid == 0
 
 
+@pytest.mark.parametrize("met", ["by_id", "by_page"])
+async def test_h3_damaged_row_that_is_not_shown_is_brought_back_once_it_is_met(
+    device: Device, clock: FakeClock, met: str
+) -> None:
+    await write(clock, device.network, "one", "two")
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    (row,) = await device.store.read(Get(ROWS, ["letters", "one"]))
+    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, "version": "torn"})]))
+    found = letters(client)
+    if met == "by_id":
+        assert await found.get("one") is None
+    else:
+        assert [it.id for it in await found.page()] == ["two"]
+    await clock.advance(2)
+    assert await found.get("one") == Letter(title="one")
+
+
 async def test_h3_damaged_row_keeps_nobody_from_the_others_where_the_disk_is_full(
     device: Device, clock: FakeClock
 ) -> None:

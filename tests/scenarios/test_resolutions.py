@@ -11,7 +11,9 @@ import pytest
 from app.core.notes import COLLECTION, Note
 from app.core.policy import MAX_AUTOMATIC
 from app.core.resolutions import COLLECTION as RESOLUTIONS
+from app.core.schema import ROWS
 from app.errors import InvalidInput, NotFound, Rejected
+from app.ports import Batch, Put, Scan
 from tests.loopback import Loopback
 from tests.pair import BASE, ITEM, MINE, THEIRS, Pair
 
@@ -263,3 +265,18 @@ async def test_history_says_who_resolved_when_and_how_newest_first(pair: Pair) -
     assert len(waiting.client_id) == 36
     todos = pair.other.collection("todos", Note)
     assert await todos.resolutions(ITEM) == [], "of another collection"
+
+
+@pytest.mark.parametrize("damage", [{"version": "torn"}, {"data": "torn"}, {"deleted": 7}])
+async def test_h3_damaged_record_of_the_history_is_brought_back_from_the_server(
+    pair: Pair, damage: dict[str, Any]
+) -> None:
+    await pair.edits(MINE)
+    await pair.mine.resolve(ITEM, "mine")
+    await pair.settle()
+    before = await pair.mine.resolutions(ITEM)
+    (record,) = await pair.device.store.read(Scan(ROWS, lower=[RESOLUTIONS], limit=1))
+    await pair.device.store.transact([], lambda: Batch([Put(ROWS, {**record[0], **damage})]))
+    assert await pair.mine.resolutions(ITEM) == []
+    await pair.clock.advance(2)
+    assert await pair.mine.resolutions(ITEM) == before

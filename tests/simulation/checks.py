@@ -113,7 +113,7 @@ class Watch:
         self.saved: set[str] = set()
         self.discarded: set[str] = set()
         self.renamed: dict[str, str] = {}
-        self.absorbed: set[str] = set()
+        self._carried: dict[str, set[str]] = {}
         self.wiped: set[str] = set()
         self._entries: dict[int, Entry] = {}
 
@@ -150,6 +150,13 @@ class Watch:
         if "cursor" in records:
             self._cursor(records, rows)
 
+    def names_of(self, action_id: str) -> set[str]:
+        """Return the ids under which an action went: its own, those of its retries and edits, and
+        of the choices that took it in.
+        """
+        is_other = action_id in self.renamed or action_id in self.discarded
+        return {action_id, *(self._carried.get(action_id, ()) if is_other else ())}
+
     def _enqueued(self, added: Enqueued) -> None:
         coverage = self._world.coverage
         coverage["coalesced", "joined"] += sum(new in self.saved for new in added.ids)
@@ -162,6 +169,8 @@ class Watch:
             entry = Entry.model_validate(write.value)
             known = self._entries.get(entry.seq)
             self._chosen(known, entry)
+            for earlier in entry.earlier_ids:
+                self._carried.setdefault(earlier, set()).add(entry.id)
             if known is not None and known.id != entry.id:
                 self.renamed[known.id] = entry.id
                 self.saved.add(entry.id)
@@ -178,8 +187,6 @@ class Watch:
         gone = self._entries.pop(write.key, None)
         if gone is not None and self._device.deciding in ("remove", *CHOOSING):
             self.discarded.add(gone.id)
-            if self._device.deciding in CHOOSING:
-                self.absorbed.add(gone.id)
         if gone is None or gone.id in self.discarded:
             if gone is not None:
                 sent = "sent" if gone.sent else "unsent"
@@ -197,7 +204,6 @@ class Watch:
         self.discarded.discard(entry.id)
         if known is not None and known.id != entry.id:
             self.discarded.add(known.id)
-            self.absorbed.add(known.id)
 
     def _is_wrongly_refused(self, entry: Entry) -> bool:
         code = entry.error.code if entry.error is not None else ""

@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from tests.simulation.device import Device
 
 RECORDS = tuple(str(query.key) for query in (CLIENT_ID, CURSOR, EPOCH, RESET, SEQ))
-SHOWN = ("notes", "messages")
 GARBAGE: tuple[Any, ...] = (None, 7, "?!", {"round": "x"}, [])
 
 
 def damage(device: Device, rng: random.Random) -> str:
     """Kill a device and damage something in its storage; returns what, empty if there is nothing.
 
-    A row becomes one that cannot be read, an entry, too; a record is gone, or holds garbage. The
-    row is one that is shown: of another nobody knows until it is looked at.
+    A row becomes one that cannot be read, an entry, too; a record is gone, or holds garbage.
     """
     kind = rng.choice(("record", "record", "row", "entry"))
     if kind == "record":
@@ -30,8 +28,6 @@ def damage(device: Device, rng: random.Random) -> str:
         return _write(device, rng.choice((garbage, Delete(METADATA, key))), key)
     store, torn = (ROWS, {"version": "torn"}) if kind == "row" else (OUTBOX, {"attempts": "torn"})
     found = device.store._answer(Scan(store))
-    if kind == "row":
-        found = [row for row in found if row["collection"] in SHOWN]
     if not found:
         return ""
     return _write(device, Put(store, {**rng.choice(found), **torn}), kind)

@@ -121,13 +121,10 @@ class Person:
         world = self._world
         if outcome is not None:
             world.coverage["settled", outcome] += 1
-        watch, name = world.watches[device.number], action_id
-        while name in watch.renamed and not world.ledger.has_done(name):
-            name = watch.renamed[name]  # a retry, or an edit, of what was refused
-        done = world.ledger.has_done(name) or name in watch.absorbed  # by a choice that was applied
-        if outcome == "applied" and not done:
+        watch = world.watches[device.number]
+        if outcome == "applied" and not any(map(world.ledger.has_done, watch.names_of(action_id))):
             world.fail(1, f"{action_id} is told as applied and was not")
-        if outcome == "discarded" and action_id not in world.watches[device.number].discarded:
+        if outcome == "discarded" and action_id not in watch.discarded:
             world.fail(1, f"{action_id} is told as discarded and was not")
 
     def _maybe_poison(self) -> str:
@@ -206,6 +203,11 @@ class Person:
             world.coverage["resolved", "taken_back"] += 1
 
         _spawn(tab, undo)
+
+    def look_at_history(self, tab: Tab) -> None:
+        """Look at how conflicts were resolved: a damaged record of that is not met before."""
+        for item in ITEMS:
+            _spawn(tab, partial(tab.views[0].resolutions, item))
 
     def _sync(self, tab: Tab) -> None:
         if tab.client is not None:

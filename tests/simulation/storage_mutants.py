@@ -19,7 +19,7 @@ from app.core.schema import OUTBOX
 from app.errors import Refused
 from app.ports import Batch, Delete
 from app.sync import identity as own
-from app.sync import reader, runner, transport
+from app.sync import invalid_rows, runner, transport
 from app.sync.engine import Engine
 from app.sync.outcomes import Outcomes
 from tests.simulation.patching import Patch, changed
@@ -66,7 +66,7 @@ def damaged_rows_stay(patch: Patch) -> None:
     def change(batch: Batch) -> Batch:
         return replace(batch, writes=[it for it in batch.writes if not isinstance(it, Delete)])
 
-    patch.setattr(reader, "check_again", changed(check_again, change))
+    patch.setattr(invalid_rows, "check_again", changed(check_again, change))
 
 
 def damaged_entries_are_dropped(patch: Patch) -> None:

@@ -199,6 +199,8 @@ class World:
             if not device.tabs:
                 device.open()
         self._wait(DRAINED_WITHIN, lambda: quiet.unfinished(self))
+        for device in self.devices:
+            self.person.look_at_history(device.tabs[0])
         self._tap()
         for device in self.devices:
             # What a tab said last is never made up for, unless it leads: its status goes round.
