@@ -15,7 +15,7 @@ from app.core.invalid import check_again
 from app.core.metadata import number_of
 from app.core.quarantine import quarantine
 from app.core.reset import Reset
-from app.core.schema import OUTBOX
+from app.core.schema import METADATA, OUTBOX
 from app.errors import Refused
 from app.ports import Batch, Delete
 from app.sync import identity as own
@@ -60,11 +60,12 @@ def keeps_what_a_whole_pull_did_not_show(patch: Patch) -> None:
     patch.setattr(Reset, "after", lambda self, response, **_: after(self, response))
 
 
-def damaged_rows_stay(patch: Patch) -> None:
-    """A row that cannot be read is not asked for again."""
+def damaged_rows_are_given_up(patch: Patch) -> None:
+    """A row that cannot be read goes, and is not asked for again."""
 
     def change(batch: Batch) -> Batch:
-        return replace(batch, writes=[it for it in batch.writes if not isinstance(it, Delete)])
+        cursor = Delete(METADATA, "cursor")
+        return replace(batch, writes=[it for it in batch.writes if it != cursor])
 
     patch.setattr(invalid_rows, "check_again", changed(check_again, change))
 
@@ -133,7 +134,7 @@ STORAGE_MUTANTS: tuple[Callable[[Patch], None], ...] = (
     forgets_who_sent_it,
     trusts_its_counter,
     keeps_what_a_whole_pull_did_not_show,
-    damaged_rows_stay,
+    damaged_rows_are_given_up,
     damaged_entries_are_dropped,
     old_copy_is_not_told,
     pokes_are_ignored,

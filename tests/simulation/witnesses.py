@@ -23,7 +23,7 @@ WITNESSES = {
     "takes_all_for_new": 531,
     "trusts_its_counter": 139,
     "forgets_who_sent_it": 82,
-    "damaged_rows_stay": 25,
+    "damaged_rows_are_given_up": 25,
     "old_copy_is_not_told": 20,
     "all_is_told_as_applied": 14,
     "hold_ignores_followers": 13,
