@@ -56,11 +56,7 @@ class Collection(Generic[M]):
         self._queue = queue
         self._reader = Reader(name, model, store, registry, invalid)
         self._window = Window(name, self._reader, changes, invalid)
-        self.loading: Readable[bool] = derived(self._window.view, lambda view: not view.loaded)
-        self.syncing: Readable[bool] = derived(status, lambda now: now.syncing)
-        self.online: Readable[bool] = derived(
-            status, lambda now: now.connection.status == "connected"
-        )
+        self._status = status
         self._make_conflicts = conflicts
 
     @cached_property
@@ -69,8 +65,23 @@ class Collection(Generic[M]):
 
     @cached_property
     def data(self) -> Readable[tuple[M, ...]]:
-        """The values shown, oldest first; computed for those who ask."""
+        """The values shown, oldest first; computed for those who ask, like what follows."""
         return derived(self._window.view, _values)
+
+    @cached_property
+    def loading(self) -> Readable[bool]:
+        """Whether nothing was loaded yet."""
+        return derived(self._window.view, lambda view: not view.loaded)
+
+    @cached_property
+    def syncing(self) -> Readable[bool]:
+        """Whether a synchronisation is under way."""
+        return derived(self._status, lambda now: now.syncing)
+
+    @cached_property
+    def online(self) -> Readable[bool]:
+        """Whether the server answers."""
+        return derived(self._status, lambda now: now.connection.status == "connected")
 
     def get_view(self) -> View[M]:
         """Return what `subscribe` last told."""

@@ -115,7 +115,9 @@ class StatusStore(Writable[Status]):
 
     def change(self, **changes: Any) -> None:
         """Set the named parts of the status."""
-        self.set(replace(self.get(), **changes))
+        now = self.get()
+        if any(getattr(now, name) != value for name, value in changes.items()):
+            self.set(replace(now, **changes))
 
     def end(self, report: SyncReport, arrived: int, rest: float) -> None:
         """Note the end of a synchronisation, and that the next begins after `rest` seconds.
