@@ -13,9 +13,9 @@ import sys
 from typing import get_args
 
 from tests.simulation.coverage import missing, table
+from tests.simulation.plan import Mode, Plan
 from tests.simulation.runner import Outcome, run_many
 from tests.simulation.shrinking import report
-from tests.simulation.world import Mode, Plan
 
 ENOUGH = 1_000
 """Schedules from which on every fault must have met every phase."""

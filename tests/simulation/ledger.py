@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.protocol import Row
-from tests.simulation.checks import entries_of
 from tests.simulation.server import Effect, ItemKey
+from tests.simulation.stored import entries_of
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device

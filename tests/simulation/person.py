@@ -12,8 +12,8 @@ from app.core.resolutions import Choice
 from app.errors import InvalidInput, NotFound, Rejected, StorageError
 from app.sync.client import Client
 from app.sync.queue import New
-from tests.simulation.checks import entries_of
 from tests.simulation.notes import Note
+from tests.simulation.stored import entries_of
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device

@@ -12,8 +12,8 @@ from app.core.schema import ROWS
 from app.core.view import project
 from app.protocol import Row
 from app.sync.engine import POLL
-from tests.simulation.checks import answer, cursor_of, entries_of, parsed_row
 from tests.simulation.server import ItemKey
+from tests.simulation.stored import answer, cursor_of, entries_of, parsed_row
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device

@@ -15,7 +15,8 @@ from functools import partial
 from app.sync.transport import MODELS
 from tests.simulation.coverage import Coverage
 from tests.simulation.loop import SimLoop
-from tests.simulation.world import Plan, World
+from tests.simulation.plan import Plan
+from tests.simulation.world import World
 
 PLAN = Plan()
 CHUNK = 16

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from tests.simulation.plan import Plan
 from tests.simulation.runner import Ran, run_one
-from tests.simulation.world import Plan
 
 SECONDS = 60.0
 """How long a failure is shrunk at most; what it has come to by then is reported."""

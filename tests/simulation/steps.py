@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.simulation.checks import entries_of
 from tests.simulation.damage import damage
+from tests.simulation.stored import entries_of
 
 if TYPE_CHECKING:
     from tests.simulation.device import Device

@@ -7,11 +7,11 @@ import random
 from tests.simulation.coverage import EXPECTED, Coverage, missing, table
 from tests.simulation.mutants import view_without_pending
 from tests.simulation.patching import mutated
+from tests.simulation.plan import Mode, Plan
 from tests.simulation.runner import run_many, run_one
 from tests.simulation.shrinking import report, shrink
 from tests.simulation.storage_mutants import damaged_entries_are_dropped, pokes_are_ignored
 from tests.simulation.test_mutants import is_caught
-from tests.simulation.world import Mode, Plan
 
 FIXED = range(2_000)
 FRESH = 1_000

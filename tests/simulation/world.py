@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from tests.simulation import quiet
-from tests.simulation.checks import Watch, check_held, entries_of
+from tests.simulation import healing, quiet
+from tests.simulation.checks import Watch, check_held
 from tests.simulation.clock import SimClock
 from tests.simulation.coverage import NETWORK, Coverage
 from tests.simulation.device import Device
@@ -18,45 +15,13 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.loop import SimLoop
 from tests.simulation.notes import own_registry
 from tests.simulation.person import Person
+from tests.simulation.plan import Plan
 from tests.simulation.server import SimServer
 from tests.simulation.steps import Steps
 from tests.simulation.tab import die_with_their_tab, owner_of
 
-DRAINED_WITHIN = 5_400.0
-"""Seconds within which everything drains once the faults have stopped: an hour that
-an action may be put off, the longest backoff, and one round more."""
-
-TROUBLED_WITHIN = 1_000.0
-"""Seconds within which all say again that all is well: a queue that was held is tried after 900."""
-
-
 DAMAGE = ("The stored action %s (seq %d) is damaged",)
 """What is logged as an error and is none of the product: the schedule damaged it."""
-
-Mode = Literal["safety", "liveness", "both"]
-"""What is looked at: after each step, that nothing is wrong; once the faults have stopped, that all
-comes to a good end; or both."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many steps a schedule has, which of them are taken (all, where none are named), and the
-    mode."""
-
-    length: int = 100
-    only: tuple[int, ...] | None = None
-    mode: Mode = "both"
-
-    @property
-    def taken(self) -> Sequence[int]:
-        """The numbers of the steps that are taken."""
-        return range(1, self.length + 1) if self.only is None else self.only
-
-    @property
-    def options(self) -> str:
-        """The plan as the options of the command line."""
-        chosen = f" --only {','.join(map(str, self.only))}" if self.only is not None else ""
-        return f"--steps {self.length}{chosen} --mode {self.mode}"
 
 
 class Violation(AssertionError):
@@ -153,9 +118,9 @@ class World:
         if self.plan.mode == "safety":
             quiet.check_saved(self)
             quiet.check_server(self)
-            self._raise()
+            self.raise_broken()
         else:
-            self._heal()
+            healing.heal(self)
 
     def _check(self) -> None:
         self.clock.settle()
@@ -166,12 +131,12 @@ class World:
         quiet.note_status(self, device)
         check_held(self, device)
         if device.unsure and self.rng.random() < 0.3:
-            self._look_again(device)
+            self.look_again(device)
         if device.tabs and not device.unsure:
             quiet.check_view(self, self.rng.choice(device.tabs))
-        self._raise()
+        self.raise_broken()
 
-    def _look_again(self, device: Device) -> None:
+    def look_again(self, device: Device) -> None:
         """A tab that died may not have said what it changed: who comes to another one sees it."""
         device.unsure = device.unheard = False
         for tab in device.tabs:
@@ -180,81 +145,8 @@ class World:
                 self.loop.call_soon(tab.client.resume, context=tab.context)
         self.clock.settle()
 
-    def _heal(self) -> None:
-        """Faults stop: everything drains by itself, and what is tapped then goes at once."""
-        self.faulty = self.server.poison = False
-        self.server.most = None
-        self.server.announce()
-        for device in self.devices:
-            device.link.cut.clear()
-            device.link.script = []
-            device.link.page = None
-            device.store.abort_in = 0
-            device.armed = None
-            for tab in device.tabs:
-                tab.thaw()
-            if self.rng.random() < 0.8:
-                device.sign_in()
-            device.link.gate = None
-            if not device.tabs:
-                device.open()
-        self._wait(DRAINED_WITHIN, lambda: quiet.unfinished(self))
-        for device in self.devices:
-            self.person.look_at_history(device.tabs[0])
-        self._tap()
-        for device in self.devices:
-            # What a tab said last is never made up for, unless it leads: its status goes round.
-            if device.unheard:
-                self._look_again(device)
-        self._wait(70, lambda: quiet.misshown(self))
-        self._poke()
-        quiet.check_heard(self)
-        quiet.check_saved(self)
-        quiet.check_server(self)
-        quiet.check_converged(self)
-        self._raise()
-
-    def _tap(self) -> None:
-        """Once all is quiet, a new action of each device goes within seconds."""
-        self._wait(TROUBLED_WITHIN, lambda: quiet.troubled(self))
-        before = {entry.id for device in self.devices for entry in entries_of(device)}
-        for device in self.devices:
-            self.person.send_message(self.rng.choice(device.tabs))
-        self.clock.advance(5)
-        for device in self.devices:
-            for entry in entries_of(device):
-                if entry.collection == "messages" and entry.id not in before:
-                    said = f"a tap is {entry.state} after 5 s"
-                    self.fail(11, f"device {device.number}: {said}")
-        self._wait(70, lambda: quiet.unfinished(self))
-
-    def _poke(self) -> None:
-        """Once all is quiet, the server's word brings what is new within seconds, and only that."""
-        if quiet.is_resting(self):
-            for device in self.devices:
-                device.poke(device.cursor())
-            self.clock.advance(1)
-            quiet.check_idle(self)
-        teller, *others = self.devices
-        self.person.send_message(self.rng.choice(teller.tabs))
-        self.clock.advance(3)
-        for device in others:
-            device.poke(self.server.cursor())
-        self.clock.advance(5)
-        quiet.check_poked(self, others)
-        self._wait(70, lambda: quiet.unfinished(self))
-
-    def _wait(self, most: float, reason: Callable[[], str]) -> None:
-        """Let time pass while there is a reason, at most so many seconds."""
-        begun = self.clock.time
-        while why := reason():
-            if self.clock.time - begun >= most * 1000:
-                self.fail(11, f"{most:.0f} s after the faults stopped: {why}")
-            self._raise()
-            self.clock.advance(10)
-        self._raise()
-
-    def _raise(self) -> None:
+    def raise_broken(self) -> None:
+        """Raise `Violation` where an invariant is broken."""
         if self.broken:
             raise Violation(self.broken[0])
 
