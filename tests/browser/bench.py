@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, CDPSession, Page, Worker
 from playwright.sync_api import Error as PlaywrightError
 
-from app.core.collections import registry
-from app.core.decision import Decision
-from app.core.enqueue import Draft, enqueue
-from app.core.schema import OUTBOX, UPGRADES
-from app.memory import MemoryStore
-from app.ports import IndexDefinition, Put, Value
+from app.ports import Value
 from tests.browser.faulty import FaultyServer
 from tests.browser.servers import Server
+from tests.browser.stored import Stores, kept, upgrade_steps, written
 from tests.browser.watch import Watch
 
 PERMISSIONS = ["background-sync", "notifications"]
 WITHIN = 20.0
-NOW = 1_900_000_000_000
 BLANK = "/assets/icon.svg"
 """A page of the same origin without the app: it reaches the storage and starts nothing."""
 
@@ -70,8 +63,6 @@ _INSTALL = """async (steps) => {
 _CLOSE_NOTIFICATIONS = """navigator.serviceWorker.ready
   .then(ready => ready.getNotifications()).then(all => all.forEach(one => one.close()))"""
 
-Stores = dict[str, list[dict[str, Any]]]
-
 
 class RecordingServer(FaultyServer):
     """A server that keeps what was pushed to it (tests/browser/recording.py)."""
@@ -84,25 +75,6 @@ class RecordingServer(FaultyServer):
         """Return the bodies of all pushes and pulls since its start."""
         with urllib.request.urlopen(f"{self.url}/__pushes__", timeout=10) as answer:
             return list(json.load(answer))
-
-
-def upgrade_steps() -> list[dict[str, Any]]:
-    """Return the steps that make the database, in the form that assets/idb.js takes them."""
-
-    def index(store: str, it: IndexDefinition) -> dict[str, Any]:
-        flags = {"unique": it.unique, "multiEntry": it.multi_entry}
-        return {"store": store, "name": it.name, "keyPath": it.key_path, **flags}
-
-    return [
-        {
-            "stores": [{"name": store.name, "keyPath": store.key_path} for store in step.stores],
-            "indexes": [
-                *[index(store.name, it) for store in step.stores for it in store.indexes],
-                *[index(*named) for named in step.indexes],
-            ],
-        }
-        for step in UPGRADES
-    ]
 
 
 class Bench:
@@ -142,6 +114,8 @@ class Bench:
 
     def begin(self) -> None:
         """Make the device a new one, and forget what was: a test begins."""
+        if self.page.url != self.url + BLANK:  # a test that failed left it elsewhere
+            self.come_back()
         wait_until(self.idle, self.page)
         self._begun += 1
         self.client = f"c{self._begun}"
@@ -234,6 +208,13 @@ class Bench:
         )
         return found
 
+    def windows(self) -> int:
+        """Return how many pages of the origin the worker knows of; it has to run."""
+        found: int = self.context.service_workers[-1].evaluate(
+            "clients.matchAll({includeUncontrolled: true}).then(({length}) => length)"
+        )
+        return found
+
     def stop_worker(self) -> None:
         """Kill the worker where it stands."""
         self._session.send("ServiceWorker.stopAllWorkers")
@@ -264,35 +245,6 @@ class Bench:
         """Return the ids of the actions that the inbox has an answer for."""
         inbox = self.stores()["inbox"]
         return [it["id"] for record in inbox if record["answer"] for it in record["actions"]]
-
-
-def on_cpython(store: MemoryStore, *decisions: Decision) -> list[Any]:
-    """Carry out decisions; in a thread, since Playwright has this one's event loop."""
-
-    async def all_of_them() -> list[Any]:
-        return [await store.transact(one.queries, one.decide) for one in decisions]
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, all_of_them()).result()
-
-
-def written(store: MemoryStore, name: str, texts: list[str]) -> list[Value]:
-    """Enqueue messages, each called `name` and its number, and return the outbox."""
-    drafts = [
-        Draft(f"{name}-{n}", "send_message", "messages", f"{name}-{n}", {"text": text}, NOW)
-        for n, text in enumerate(texts)
-    ]
-    on_cpython(store, enqueue(drafts, registry))
-    return [json.loads(kept.text) for kept in store._kept[OUTBOX].values()]
-
-
-def kept(stores: Stores) -> MemoryStore:
-    """Return a store on CPython that holds what a device stores."""
-    store = MemoryStore(UPGRADES)
-    writes = [Put(name, value) for name, values in stores.items() for value in values]
-    for write in writes:
-        store._put(store._kept, store._unique, write)
-    return store
 
 
 def wait_until(condition: Callable[[], bool], page: Page, within: float = WITHIN) -> None:

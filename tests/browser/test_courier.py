@@ -15,7 +15,8 @@ from app.core.schema import OUTBOX
 from app.memory import MemoryStore
 from app.ports import Scan, Value
 from app.sync.transport import Push, render_request
-from tests.browser.bench import NOW, Bench, Stores, kept, on_cpython, wait_until, written
+from tests.browser.bench import Bench, wait_until
+from tests.browser.stored import NOW, Stores, kept, on_cpython, written
 from tests.courier import settle_all
 
 FAILS = "status of [45]"

@@ -45,6 +45,7 @@ def test_e5_push_shows_that_there_is_something_new_whatever_it_holds(
 ) -> None:
     bench.server.add_messages("secret")
     bench.leave()
+    wait_until(lambda: bench.windows() == 0, bench.page)
     bench.push(data)
     wait_until(lambda: bool(bench.told()), bench.page)
     assert bench.told() == [NEWS]
