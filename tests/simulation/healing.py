@@ -38,8 +38,8 @@ def heal(world: World) -> None:
         if not device.tabs:
             device.open()
     _wait(world, DRAINED_WITHIN, lambda: quiet.unfinished(world))
-    for device in world.devices:
-        world.person.look_at_history(device.tabs[0])
+    _wait(world, TROUBLED_WITHIN, lambda: quiet.troubled(world))
+    _look_at_history(world)
     _tap(world)
     for device in world.devices:
         # What a tab said last is never made up for, unless it leads: its status goes round.
@@ -54,9 +54,16 @@ def heal(world: World) -> None:
     world.raise_broken()
 
 
+def _look_at_history(world: World) -> None:
+    """A damaged record of a choice comes back once somebody looks there."""
+    for device in world.devices:
+        world.person.look_at_history(device.tabs[0])
+    world.clock.advance(1)
+    _wait(world, 70, lambda: quiet.unfinished(world))
+
+
 def _tap(world: World) -> None:
     """Once all is quiet, a new action of each device goes within seconds."""
-    _wait(world, TROUBLED_WITHIN, lambda: quiet.troubled(world))
     before = {entry.id for device in world.devices for entry in entries_of(device)}
     for device in world.devices:
         world.person.send_message(world.rng.choice(device.tabs))
