@@ -12,7 +12,7 @@ WITNESSES = {
     "reset_is_ignored": 18,
     "sign_in_is_a_verdict": 47,
     "held_queue_is_tried_at_once": 47,
-    "ignores_the_horizon": 143,
+    "ignores_the_horizon": 187,
     "too_large_is_given_up": 47,
     "ignores_retry_after": 9,
     "sends_by_the_clock": 29,
@@ -30,6 +30,6 @@ WITNESSES = {
     "dependents_are_sent_anyway": 6,
     "dependents_outlive_a_discard": 13,
     "keeps_what_a_whole_pull_did_not_show": 146,
-    "coalesce_after_sent": 408,
+    "coalesce_after_sent": 331,
 }
 """Seeds by the names of defects."""
