@@ -25,8 +25,9 @@ from app.sync.sweeper import Sweeper
 from app.sync.transport import Answer, Push, Transport
 from app.sync.waiting import Rest, Waking
 
-DEBOUNCE = 0.03
-"""Seconds between a wake and the request, so that the page paints first, and more can join in."""
+DEBOUNCE = 0.1
+"""Seconds between a wake and the request, so that the page paints first, and more can join in: taps
+that follow each other are not held up by what the one before has to do."""
 PAUSE = 1.0
 """Seconds to rest at least after a synchronisation that settled nothing."""
 POLL = 60.0

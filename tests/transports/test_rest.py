@@ -97,7 +97,7 @@ async def test_verdicts_before_a_failure_are_settled_and_the_rest_keeps_its_ids(
     await clock.until(lambda: idle(client))
     network.faults.extend([None, None, Unreachable("Gone."), Unreachable("Gone.")])
     ids = await send(client, "one", "two", "three", "four")
-    await clock.advance(0.05)
+    await clock.advance(0.15)
     assert [entry.id for entry in await entries(client)] == ids[2:]
     assert client.connection.status == "connecting"
     await clock.until(lambda: idle(client))
