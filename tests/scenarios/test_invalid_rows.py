@@ -158,6 +158,12 @@ async def test_s30_rows_that_a_newer_app_does_not_fit_any_more_are_reported(
     assert "2 items" in trouble_text(client.status.get())
 
 
+async def tear(device: Device, letter: str, damage: dict[str, Any]) -> None:
+    """Damage a stored row."""
+    (row,) = await device.store.read(Get(ROWS, ["letters", letter]))
+    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, **damage})]))
+
+
 @pytest.mark.parametrize(
     "damage", [{"version": None}, {"data": "torn"}, {"deleted": "?", "updated_by": 7}]
 )
@@ -167,8 +173,7 @@ async def test_h3_row_that_was_damaged_on_the_device_is_brought_back_from_the_se
     await write(clock, device.network, "one", "two", "three")
     client = await device.open()
     await clock.until(lambda: idle(client))
-    (row,) = await device.store.read(Get(ROWS, ["letters", "two"]))
-    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, **damage})]))
+    await tear(device, "two", damage)
     assert await titles(client) == ["one", "three"]
     await clock.settle()
     assert client.status.get().invalid == 1
@@ -184,8 +189,7 @@ async def test_h3_damaged_row_that_is_not_shown_is_brought_back_once_it_is_met(
     await write(clock, device.network, "one", "two")
     client = await device.open()
     await clock.until(lambda: idle(client))
-    (row,) = await device.store.read(Get(ROWS, ["letters", "one"]))
-    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, "version": "torn"})]))
+    await tear(device, "one", {"version": "torn"})
     found = letters(client)
     if met == "by_id":
         assert await found.get("one") is None
@@ -201,8 +205,7 @@ async def test_h3_damaged_row_keeps_nobody_from_the_others_where_the_disk_is_ful
     await write(clock, device.network, "one", "two")
     client = await device.open()
     await clock.until(lambda: idle(client))
-    (row,) = await device.store.read(Get(ROWS, ["letters", "two"]))
-    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, "version": None})]))
+    await tear(device, "two", {"version": None})
     device.store.fail_when = lambda _batch: True
     assert await titles(client) == ["one"]
     device.store.fail_when = lambda _batch: False
@@ -216,8 +219,7 @@ async def test_h3_damaged_row_does_not_keep_its_item_from_being_pulled(
     await write(clock, device.network, "one")
     client = await device.open()
     await clock.until(lambda: idle(client))
-    (row,) = await device.store.read(Get(ROWS, ["letters", "one"]))
-    await device.store.transact([], lambda: Batch([Put(ROWS, {**row, "version": "torn"})]))
+    await tear(device, "one", {"version": "torn"})
     other = await Device(clock, device.network, seed=3).open()
     await other.sync()
     await letters(other).save(Letter(title="newer"), "one")
