@@ -18,7 +18,7 @@ def quarantine(entry: Entry) -> Decision:
     """Make a damaged entry `failed` and hold those behind it; returns whether that was needed."""
 
     def decide(found: dict[str, Any] | None, of_item: list[dict[str, Any]]) -> Batch:
-        if found is None or found.get("state") == "failed":
+        if found is None or _is_noted(found):
             return Batch(result=False)
         changes = {"state": "failed", "next_attempt_at": 0, "error": DAMAGED}
         failed = read_entry(found).model_copy(update=changes)
@@ -27,6 +27,11 @@ def quarantine(entry: Entry) -> Decision:
         return Batch([failed.put(), *rewrites(entries, held)], True)
 
     return Decision([Get(OUTBOX, entry.seq), by_item(entry.collection, entry.item_id)], decide)
+
+
+def _is_noted(found: dict[str, Any]) -> bool:
+    """Tell whether it was made failed already, and is found by the queries that find those."""
+    return found.get("state") == "failed" and read_entry(found).damaged == found.get("damaged")
 
 
 def find_lost() -> list[Query]:

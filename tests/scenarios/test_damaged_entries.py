@@ -24,6 +24,7 @@ DAMAGES: list[dict[str, Any]] = [
     {"attempts": "three", "from_elsewhere": [1, 2]},
     {"error": 7, "action": None},
     {"state": "half-written"},
+    {"state": "failed", "next_attempt_at": "never"},
     {"type": None, "collection": "", "item_id": "?"},
 ]
 
