@@ -179,6 +179,11 @@ def by_item(collection: str, item_id: str) -> Scan:
     return Scan(OUTBOX, BY_ITEM, lower=key, upper=key)
 
 
+def behind(seq: int, limit: int) -> Scan:
+    """Return the query for a page of the outbox: up to `limit` entries behind place `seq`."""
+    return Scan(OUTBOX, lower=seq + 1, limit=limit)
+
+
 def by_id(action_id: str) -> Scan:
     """Return the query for the entry of an action, as a list of at most one."""
     return Scan(OUTBOX, BY_ID, lower=action_id, upper=action_id)

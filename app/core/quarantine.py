@@ -9,9 +9,7 @@ from app.core.decision import Decision
 from app.core.entry import DAMAGED, Entry, by_item, counts, read_entries, read_entry
 from app.core.order import replaced, rewrites
 from app.core.schema import OUTBOX
-from app.ports import Batch, Count, Get, Query, Scan
-
-PAGE = 500
+from app.ports import Batch, Count, Get, Query
 
 
 def quarantine(entry: Entry) -> Decision:
@@ -42,12 +40,6 @@ def find_lost() -> list[Query]:
     return [Count(OUTBOX), *counts()]
 
 
-def page(after: int) -> Scan:
-    """Return the query for the entries behind `after`, at most `PAGE` of them."""
-    return Scan(OUTBOX, lower=after + 1, limit=PAGE)
-
-
-def damaged_of(found: Sequence[dict[str, Any]]) -> tuple[list[Entry], int | None]:
-    """Return what of a page of the outbox cannot be read, and where to go on."""
-    damaged = [entry for entry in read_entries(found) if entry.damaged is not None]
-    return damaged, found[-1]["seq"] if len(found) == PAGE else None
+def damaged_of(found: Sequence[dict[str, Any]]) -> list[Entry]:
+    """Return what of the stored entries cannot be read."""
+    return [entry for entry in read_entries(found) if entry.damaged is not None]

@@ -9,12 +9,11 @@ from app.core.actions import Data, Registry
 from app.core.decision import Decision
 from app.core.edit import edit, retry
 from app.core.enqueue import Draft, Enqueued, enqueue
-from app.core.entry import Entry, Outcome, by_id, read_entries
+from app.core.entry import Entry, Outcome, behind, by_id, read_entries
 from app.core.ids import uuid7
 from app.core.outbox import Altered, TakenOut, clear_page, remove
-from app.core.schema import OUTBOX
 from app.errors import InvalidInput, NotFound
-from app.ports import Clock, Random, Scan, Store
+from app.ports import Clock, Random, Store
 from app.sync.changes import Changes
 from app.sync.handlers import Handler
 from app.sync.outcomes import Outcomes
@@ -121,7 +120,7 @@ class Queue:
 
     async def pending(self, limit: int = 100, after: int = 0) -> list[Entry]:
         """Return up to `limit` entries of any state with a `seq` above `after`, oldest first."""
-        (found,) = await self._store.read(Scan(OUTBOX, lower=after + 1, limit=limit))
+        (found,) = await self._store.read(behind(after, limit))
         return read_entries(found)
 
     async def get(self, action_id: str) -> Entry:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from app.core.attempt import UNSETTLED, perhaps_sent
-from app.core.entry import Entry, read_entries
+from app.core.entry import Entry, behind, read_entries
 from app.core.identity import Identity, identify
 from app.core.importing import import_entries
-from app.core.schema import OUTBOX
 from app.core.transfer import Imported, export_entries, read_export
-from app.ports import Scan, Store
+from app.ports import Store
 
 PAGE = 500
 
@@ -20,7 +19,7 @@ async def export_all(store: Store, fresh_id: str) -> str:
     entries: list[Entry] = []
     after = 0
     while True:
-        found, inbox = await store.read(Scan(OUTBOX, lower=after + 1, limit=PAGE), UNSETTLED)
+        found, inbox = await store.read(behind(after, PAGE), UNSETTLED)
         sent = perhaps_sent(inbox)
         read = read_entries(found)
         entries += [it.model_copy(update={"sent": it.sent or it.id in sent}) for it in read]
