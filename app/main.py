@@ -36,6 +36,7 @@ from app.sync.lease import LeaseLeadership
 from app.sync.pokes import Pokes
 from app.sync.stores import Writable
 from app.sync.transport import Transport
+from app.ui.ended import watch_end
 from app.ui.later import prepare
 from app.ui.messages_page import MessagesPage
 from app.ui.outward import protect, tell_browser
@@ -148,7 +149,7 @@ class App:
 
             Unsaved(self._client.status)
         self._client.preferences.subscribe(lambda values: driftlineTheme(values.theme))
-        self._client.erased.subscribe(lambda erased: driftlineTheme(None) if erased else None)
+        watch_end(self._client.erased)
         await self._page(self._router.route.get().view)
         self._client.status.subscribe(self._shell.render)
         self._shell.enable()

@@ -1,10 +1,8 @@
-"""Deleting everything on this device: asks, names what would be lost, and says when it is done."""
+"""Deleting everything on this device: asks, and names what would be lost (the end: ended.py)."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from js import document, location
 
 from app.errors import DriftlineError
 from app.ports import Device
@@ -17,21 +15,18 @@ from app.ui.settings_words import erase_text
 
 
 class EraseCard:
-    """The button, the question that it asks, and the end that every tab of the device comes to."""
+    """The button, and the question that it asks."""
 
     def __init__(self, client: Client, device: Device) -> None:
         self._client = client
         self._device = device
         self._dialog = by_test_id("erase-dialog")
         self._error = part(self._dialog, "erase-error")
-        self._end = by_test_id("erased")
         on(by_test_id("erase"), "click", self._ask)
         on(part(self._dialog, "cancel"), "click", lambda _event: self._dialog.close())
         on(part(self._dialog, "export-first"), "click", lambda _event: spawn(self._export()))
         on(part(self._dialog, "confirm"), "click", lambda _event: spawn(self._erase()))
-        on(part(self._end, "again"), "click", lambda _event: location.reload())
         client.status.subscribe(self._render)
-        client.erased.subscribe(self._ended)
 
     def _render(self, status: Status) -> None:
         set_text(part(self._dialog, "erase-text"), erase_text(status.count))
@@ -49,13 +44,3 @@ class EraseCard:
             await self._client.erase()
         except DriftlineError as error:
             set_text(self._error, f"Not everything could be deleted. {error}")
-
-    def _ended(self, erased: bool) -> None:
-        """Nothing on the page is true any more, so nothing of it can be reached."""
-        if not erased:
-            return
-        self._dialog.close()
-        for part_of_page in document.querySelectorAll(".bar, .ribbons, .view"):
-            part_of_page.inert = True
-        self._end.hidden = False
-        part(self._end, "again").focus()

@@ -22,6 +22,8 @@ NEVER_QUIETLY = """
 Object.defineProperty(navigator, "userAgentData", {value: undefined});
 navigator.permissions.query = async () => ({state: "prompt"});"""
 REFUSES = "navigator.storage.persist = navigator.storage.persisted = async () => false"
+NEVER_IDLE = "window.requestIdleCallback = () => 0"
+"""Of the views, only the one that is shown is ever loaded."""
 OFFER = """() => {
   const offer = new Event("beforeinstallprompt", {cancelable: true});
   offer.prompt = () => (document.title = "asked to install");
@@ -120,6 +122,7 @@ def test_deleting_everything_names_what_is_unsent_and_ends_every_tab(
 ) -> None:
     app = open_app(server)
     app.send("sent").wait_for_messages(("sent", "sent"))
+    app.context.add_init_script(NEVER_IDLE)
     other = app.another_tab()
     app.offline().send("not sent")
     settings = Settings(app)
@@ -139,7 +142,8 @@ def test_deleting_everything_names_what_is_unsent_and_ends_every_tab(
     assert app.page.evaluate("localStorage.length") == 0
     app.online()
     app.page.get_by_role("button", name="Start again").click()
-    app.wait_ready().wait_for_messages(("sent", "sent"))
+    app.wait_ready().page.get_by_role("link", name="Messages").click()
+    app.wait_for_messages(("sent", "sent"))
     assert server.messages() == ["sent"]
 
 
