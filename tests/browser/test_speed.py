@@ -14,7 +14,9 @@ SENDS = 40
 TRIES = 3
 """Measurements at most: one that something else on the machine disturbed says nothing of us."""
 BOUND_MS = 50
-MEASURE = """async count => {
+PACE_MS = 300
+"""From one message to the next tap: nobody writes one faster. It is sent meanwhile."""
+MEASURE = """async ([count, pace]) => {
   const field = document.getElementById("composer-text");
   const form = document.querySelector('[data-testid="composer"]');
   const list = document.querySelector('[data-part="messages"]');
@@ -40,7 +42,7 @@ MEASURE = """async count => {
     const tapped = performance.now();
     document.querySelector('[data-part="send"]').click();
     times.push(Math.max(await shown, await durable) - tapped);
-    await new Promise(resolve => setTimeout(resolve, 30));
+    await new Promise(resolve => setTimeout(resolve, pace));
   }
   return times.sort((a, b) => a - b);
 }"""
@@ -56,7 +58,7 @@ def test_tap_to_painted_and_durable_with_a_thousand_messages_shown(
     Log(app).load(1_000).to_the_end()
     figures: list[str] = []
     for _ in range(TRIES):
-        times: list[float] = app.page.evaluate(MEASURE, SENDS)
+        times: list[float] = app.page.evaluate(MEASURE, [SENDS, PACE_MS])
         p95 = times[round(len(times) * 0.95) - 1]
         figures.append(f"median {times[len(times) // 2]:.1f} ms, p95 {p95:.1f} ms")
         if p95 <= BOUND_MS:
