@@ -118,6 +118,10 @@ class Author(NamedTuple):
     client_id: str
 
 
+RECEIPT_COLUMNS = (*Author._fields, *Receipt._fields)
+"""Whose receipt it is, and the fields of a `Receipt`, in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What the database holds that bears on a batch.

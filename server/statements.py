@@ -51,9 +51,11 @@ class Statement:
         return found
 
 
-def run_all(
-    connection: Connection, steps: Sequence[tuple[Statement, Mapping[str, Any]]]
-) -> list[Sequence[Any]]:
+Step = tuple[Statement, Mapping[str, Any] | Sequence[Any]]
+"""A statement with its values."""
+
+
+def run_all(connection: Connection, steps: Sequence[Step]) -> list[Sequence[Any]]:
     """Run statements with their values, one after the other, and return the rows of each.
 
     PostgreSQL gets all of them at once: that saves waiting for each answer before the next.

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.protocol import Action
+from server import tables
 from server.history import History
-from server.records import ROW_COLUMNS, Author, ItemKey, Outcome, Receipt, StoredRow
-from server.statements import Statement, as_set, run_all
+from server.insertion import Insertion
+from server.records import (
+    RECEIPT_COLUMNS,
+    ROW_COLUMNS,
+    Author,
+    ItemKey,
+    Outcome,
+    Receipt,
+    StoredRow,
+)
+from server.statements import Statement, Step, as_set, run_all
 
 _COLUMNS = ", ".join(ROW_COLUMNS)
-_GIVEN_ROW = """given.value ->> 0, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT),
-    given.value ->> 3, CAST(given.value ->> 4 AS BIGINT), given.value ->> 5, given.value ->> 6,
-    CAST(given.value ->> 7 AS BIGINT), CAST(given.value ->> 8 AS BIGINT)"""
 _NEW_VALUES = ", ".join(f"{name} = excluded.{name}" for name in ROW_COLUMNS[2:])
 
 _LOCK = Statement(
@@ -37,22 +43,17 @@ _ROWS = Statement(
     f"""SELECT {_COLUMNS} FROM EACH(:items) AS given CROSS JOIN rows
     WHERE space_id = :space AND collection = given.value ->> 0 AND item_id = given.value ->> 1"""
 )
-_WRITE_ROWS = Statement(
-    f"""INSERT INTO rows (space_id, {_COLUMNS})
-    SELECT :space, {_GIVEN_ROW} FROM EACH(:rows) AS given WHERE true
-    ON CONFLICT (space_id, collection, item_id) DO UPDATE SET {_NEW_VALUES}"""
+_WRITE_ROWS = Insertion(
+    tables.rows,
+    ROW_COLUMNS,
+    f"ON CONFLICT (space_id, collection, item_id) DO UPDATE SET {_NEW_VALUES}",
 )
 _RECEIPTS = Statement(
     """SELECT user_id, client_id, action_id, seq, body_hash, result
     FROM EACH(:actions) AS given CROSS JOIN receipts
     WHERE space_id = :space AND action_id = given.value ->> 0"""
 )
-_ADD_RECEIPTS = Statement(
-    """INSERT INTO receipts (space_id, user_id, client_id, action_id, seq, body_hash, result)
-    SELECT :space, given.value ->> 0, given.value ->> 1, given.value ->> 2,
-        CAST(given.value ->> 3 AS BIGINT), given.value ->> 4, given.value ->> 5
-    FROM EACH(:receipts) AS given"""
-)
+_ADD_RECEIPTS = Insertion(tables.receipts, RECEIPT_COLUMNS)
 _CLIENTS = Statement(
     """SELECT user_id, client_id, settled_through FROM EACH(:authors) AS given CROSS JOIN clients
     WHERE space_id = :space AND user_id = given.value ->> 0 AND client_id = given.value ->> 1"""
@@ -143,11 +144,11 @@ def load(
 def save(connection: Connection, space_id: str, changes: Changes) -> None:
     """Write the changes to what `load` returned, in the same transaction."""
     here = {"space": space_id}
-    steps: list[tuple[Statement, dict[str, Any]]] = []
+    steps: list[Step] = []
     if changes.rows:
         counters = {"version": changes.version, "updated_at": changes.updated_at}
         steps += [
-            (_WRITE_ROWS, {**here, "rows": as_set(changes.rows.values())}),
+            *_WRITE_ROWS.steps(connection, space_id, changes.rows.values()),
             (_ADVANCE, {**here, **counters}),
         ]
     receipts = [
@@ -155,8 +156,7 @@ def save(connection: Connection, space_id: str, changes: Changes) -> None:
         for author, given in changes.receipts.items()
         for receipt in given.values()
     ]
-    if receipts:
-        steps.append((_ADD_RECEIPTS, {**here, "receipts": as_set(receipts)}))
+    steps += _ADD_RECEIPTS.steps(connection, space_id, receipts)
     if changes.settled:
         settled = as_set((*author, *span) for author, span in changes.settled.items())
         steps += [

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from server import apply, push, storage
-from server.statements import Statement
+from server import apply, push, storage, tables
+from server.insertion import Insertion
+from server.records import RECEIPT_COLUMNS
 from tests.simulation.database import SimDatabase
 from tests.simulation.patching import Patch
 
@@ -18,8 +19,8 @@ from tests.simulation.patching import Patch
 def no_dedupe(patch: Patch) -> None:
     """The server does not know what it has done before."""
     patch.setattr(apply._Batch, "_known", lambda *_: None)
-    again = storage._ADD_RECEIPTS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO")
-    patch.setattr(storage, "_ADD_RECEIPTS", Statement(again))
+    again = Insertion(tables.receipts, RECEIPT_COLUMNS, "ON CONFLICT DO NOTHING")
+    patch.setattr(storage, "_ADD_RECEIPTS", again)
 
 
 def acknowledge_before_commit(patch: Patch) -> None:
