@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Table, Text
 
 from server.statements import Statement, Step, as_set
 
-SIZES = (64, 16, 4, 1)
-"""Entries in a statement with values: few sizes, so that SQLite has each of them compiled, and few
-enough that the values are less than the 999 that every SQLite takes."""
+MOST = 64
+"""Entries in one statement with values: those are less than the 999 that every SQLite takes, and
+there are so few texts that a connection keeps them all compiled (`server/sqlite.py`)."""
 
 
 class Insertion:
@@ -63,8 +63,6 @@ class Insertion:
 
 
 def _pieces(entries: Collection[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    left, given = len(entries), iter(entries)
-    for size in SIZES:
-        while left >= size:
-            yield list(islice(given, size))
-            left -= size
+    given = iter(entries)
+    while piece := list(islice(given, MOST)):
+        yield piece

@@ -14,6 +14,8 @@ from app.errors import InvalidInput
 from server.backend import BUSY_TIMEOUT_MS, POOL_SIZE, Backend
 from server.refusals import DatabaseUnavailable
 
+STATEMENTS = 256
+"""Statements that a connection keeps compiled: more than there are (`server/insertion.py`)."""
 BUSY_PAUSE = 0.01
 """Seconds until a new file's log is asked for again."""
 
@@ -33,7 +35,12 @@ def open_sqlite(url: URL) -> Backend:
         raise DatabaseUnavailable(
             f"The folder {folder} cannot be made: {error.strerror}."
         ) from None
-    engine = create_engine(url, pool_size=POOL_SIZE, pool_timeout=BUSY_TIMEOUT_MS / 1000)
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_timeout=BUSY_TIMEOUT_MS / 1000,
+        connect_args={"cached_statements": STATEMENTS},
+    )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return Backend(engine, reading={}, writing={"driftline_begin": "BEGIN IMMEDIATE"})
