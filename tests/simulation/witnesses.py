@@ -6,7 +6,7 @@ the others are tried, from the first one on, as they are for defects that are no
 
 WITNESSES = {
     "last_writer_wins": 5,
-    "no_dedupe": 16,
+    "no_dedupe": 27,
     "server_forgets_what_failed": 13,
     "ignores_the_epoch": 18,
     "reset_is_ignored": 18,
@@ -30,6 +30,6 @@ WITNESSES = {
     "dependents_are_sent_anyway": 6,
     "dependents_outlive_a_discard": 13,
     "keeps_what_a_whole_pull_did_not_show": 146,
-    "coalesce_after_sent": 331,
+    "coalesce_after_sent": 269,
 }
 """Seeds by the names of defects."""
