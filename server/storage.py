@@ -49,7 +49,7 @@ _WRITE_ROWS = Insertion(
     f"ON CONFLICT (space_id, collection, item_id) DO UPDATE SET {_NEW_VALUES}",
 )
 _RECEIPTS = Statement(
-    """SELECT user_id, client_id, action_id, seq, body_hash, result
+    f"""SELECT {", ".join(RECEIPT_COLUMNS)}
     FROM EACH(:actions) AS given CROSS JOIN receipts
     WHERE space_id = :space AND action_id = given.value ->> 0"""
 )

@@ -19,6 +19,8 @@ from sqlalchemy import Table, func, select
 
 from scripts.cluster import Cluster, running
 from server.app import create_app
+from server.database import Database
+from server.migrations import migrate
 from server.services import Services
 from server.settings import Settings
 from tests.server.builders import request
@@ -124,6 +126,15 @@ def make_database(
 def database_url(make_database: MakeDatabase) -> str:
     """Return the URL of an empty database."""
     return make_database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Return an empty database of that kind, with its tables."""
+    database = Database(database_url)
+    migrate(database)
+    yield database
+    database.close()
 
 
 @pytest.fixture

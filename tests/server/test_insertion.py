@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from sqlalchemy import select
 
 from server.database import Database
 from server.insertion import MOST, Insertion
-from server.migrations import migrate
 from server.records import ROW_COLUMNS, StoredRow
 from server.statements import run_all
 from server.tables import rows, spaces
@@ -21,13 +19,11 @@ KEEP = Insertion(rows, ROW_COLUMNS, "ON CONFLICT (space_id, collection, item_id)
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    migrate(database)
+def database(database: Database) -> Database:
+    """Return a database with a space, which is called `here`."""
     space = spaces.insert().values(space_id="here", version=0, updated_at=0, horizon=0)
     database.write(lambda connection: connection.execute(space))
-    yield database
-    database.close()
+    return database
 
 
 def row(version: int, data: str | None = "{}", item_id: str = "") -> StoredRow:

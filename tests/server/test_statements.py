@@ -5,25 +5,15 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from server.database import Database
 from server.logs import Discreet, TurnHandler
-from server.migrations import migrate
 from server.statements import Statement, as_set, run_all
 
 PARTS = Statement("SELECT given.value ->> 0, given.value ->> 1 FROM EACH(:given) AS given")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    migrate(database)
-    yield database
-    database.close()
 
 
 @pytest.mark.parametrize(
