@@ -1,6 +1,7 @@
-"""The first Python that runs: loads the app in pieces, so that the browser gets turns in between.
+"""The first Python that runs: loads the app so that the browser gets turns meanwhile.
 
-One long import would hold up painting and taps for as long as it takes.
+One long import would hold up painting and taps for as long as it takes. Where Python can wait in
+the middle of one, it does; elsewhere (Firefox, Safari) the app comes in pieces, a turn after each.
 """
 
 from __future__ import annotations
@@ -45,14 +46,26 @@ PIECES = (
     "app.ui.shell",
     "app.main",
 )
-"""What is imported in a turn each, with whatever it needs besides; an order, not a list of all."""
+"""What is imported in a turn each, with whatever it needs besides; an order, not a list of all.
+The last one needs all others."""
 
 
 async def start() -> None:
     """Load the app, and start it."""
-    for piece in PIECES:
-        import_module(piece)
-        await asyncio.sleep(0)
+    await load()
     from app.main import main
 
     await main()
+
+
+async def load() -> None:
+    """Import the app, and give the browser turns."""
+    from app.browser import turns
+
+    if turns.can_be_given():
+        with turns.given():
+            import_module(PIECES[-1])
+        return
+    for piece in PIECES:
+        import_module(piece)
+        await asyncio.sleep(0)
