@@ -104,7 +104,7 @@ def test_rounds_go_forwards_and_backwards_in_turn_and_the_first_is_dropped() -> 
 
     def start(name: str) -> Start:
         log.append(name)
-        return Start(len(log), 0, 0, 0)
+        return Start(len(log), 0, 0, 0, 0)
 
     measured = run.measure({"a": lambda: start("a"), "b": lambda: start("b")}, 2, pause=0)
     assert log == ["b", "a", "a", "b", "b", "a"]
@@ -119,13 +119,14 @@ def test_the_boot_report_holds_ours_against_the_same_kind_of_stock_start() -> No
         "stock warm": 2,
         "ours online": 2,
     }
-    measured = {name: [Start(time, 9, 9, 5_000_000)] for name, time in seconds.items()}
+    measured = {name: [Start(time, 9, 9, 0.2, 5_000_000)] for name, time in seconds.items()}
     found = {it.name: it for it in run.report(measured, 70_000, {}).comparisons}
     assert found["warm, our server stopped"].ratio == 0.5
     assert found["warm, our server stopped"].limit == 0.45
     assert found["cold"].ratio == 0.75
     assert found["cold"].limit == 0.75
     assert found["warm, our server running"].ratio == 1
+    assert found["  blocked"].ours == [0.2]
     assert found["  received"].ours == [5.0]
 
 

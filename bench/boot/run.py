@@ -97,9 +97,11 @@ def report(measured: Measured, installed: int, environment: dict[str, Any]) -> R
         compare("warm, our server stopped", "ours offline", "ready", WARM_LIMIT),
         compare("  until painted", "ours offline", "painted"),
         compare("  main thread's CPU", "ours offline", "busy"),
+        compare("  blocked", "ours offline", "blocked"),
         compare("warm, our server running", "ours online", "ready"),
         compare("cold", "ours cold", "ready", COLD_LIMIT),
         compare("  main thread's CPU", "ours cold", "busy"),
+        compare("  blocked", "ours cold", "blocked"),
         compare("  received", "ours cold", "received"),
     ]
     return Report("boot", "stock", comparisons, _notes(installed), environment)
@@ -110,6 +112,7 @@ def _notes(installed: int) -> list[str]:
         f"Ours is the whole app, warm with {MESSAGES:,} messages stored and {SHOWN} drawn; stock "
         "imports pydantic and validates one model.",
         "Time runs from navigation to the page's own mark that it takes input.",
+        "Blocked: what tasks on the main thread take beyond 50 ms each, when a tap has to wait.",
         "Warm: a new tab, and so a new process, in a profile on disk where each page was opened "
         "before and left open for some seconds, as Chromium needs to keep what it has compiled; "
         "stock from the HTTP cache, its server running; ours from its service worker, which is "

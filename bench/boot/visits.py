@@ -13,6 +13,10 @@ DWELL = 5.0
 """Seconds that a page stays open while a profile is prepared: Chromium keeps compiled WebAssembly
 only once it has been optimised in the background, some seconds after a start."""
 
+_TASKS = """globalThis.blockedTime = 0;
+new PerformanceObserver(list => {
+  for (const task of list.getEntries()) globalThis.blockedTime += task.duration - 50;
+}).observe({ type: "longtask" });"""
 _START = """([mark, wanted]) => new Promise((resolve, reject) => {
   const root = document.documentElement;
   const look = () => {
@@ -23,7 +27,7 @@ _START = """([mark, wanted]) => new Promise((resolve, reject) => {
     if (shown !== wanted) return reject(new Error(`${shown} messages shown, not ${wanted}`));
     requestAnimationFrame(() => {
       const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => resolve({ ready, painted: performance.now() });
+      port1.onmessage = () => resolve({ ready, painted: performance.now(), blocked: blockedTime });
       port2.postMessage(null);
     });
   };
@@ -56,11 +60,13 @@ class Target:
 class Start:
     """One start. Seconds from navigation until the page takes input (`ready`) and until the next
     frame is painted; then, until that frame: seconds of CPU time on the page's main thread
-    (`busy`), and bytes received, headers included."""
+    (`busy`), what its tasks took beyond 50 ms each, in which the page could not answer a tap
+    (`blocked`, Lighthouse's total blocking time), and bytes received, headers included."""
 
     ready: float
     painted: float
     busy: float
+    blocked: float
     received: int
 
 
@@ -87,11 +93,13 @@ class Meter:
 def start(page: Page, target: Target, messages: int) -> Start:
     """Start `target` in a fresh page; raises where it then shows another number of messages."""
     page.set_default_timeout(TIMEOUT * 1000)
+    page.add_init_script(_TASKS)
     meter = Meter(page)
     page.goto(target.url, wait_until="commit")
     found = page.evaluate(_START, [target.mark, messages])
     received = meter.received
-    return Start(found["ready"] / 1000, found["painted"] / 1000, meter.busy(), received)
+    ready, painted, blocked = (found[name] / 1000 for name in ("ready", "painted", "blocked"))
+    return Start(ready, painted, meter.busy(), blocked, received)
 
 
 def cold_start(browser: Browser, target: Target) -> Start:
