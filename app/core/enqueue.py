@@ -15,6 +15,7 @@ from app.core.entry import Entry, by_earlier_id, by_id, by_item, read_entries
 from app.core.invalid import read_row
 from app.core.metadata import CLIENT_ID, NEWEST, SEQ, Stored, counter, id_of, put
 from app.core.order import Place
+from app.core.resolutions import carried_out_by
 from app.core.schema import OUTBOX, ROWS
 from app.core.view import Item, project
 from app.errors import InvalidInput
@@ -140,8 +141,8 @@ class _Tail:
         Nothing is noted on a damaged one: who makes it failed must hold what is behind it, too.
         """
         for entry in found:
-            self.places[name] = entry.seq
-            if entry.damaged is not None:
+            self.places[name] = carried_out_by(entry)
+            if entry.damaged is not None or self.places[name] != entry.seq:
                 continue
             noted = entry.model_copy(update={"depended_on": True})
             self.writes[entry.seq] = noted.put()

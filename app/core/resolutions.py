@@ -68,6 +68,16 @@ def records(entries: list[Entry], seq: int) -> list[Entry]:
     return [e for e in entries if e.collection == COLLECTION and e.depends_on == (seq,)]
 
 
+def carried_out_by(entry: Entry) -> int:
+    """Return the `seq` of the entry that carries out what this one records, or else its own.
+
+    What depends on a record depends on that: the record goes where the choice is made anew or taken
+    back, and what waited for it would wait for ever.
+    """
+    is_record = entry.collection == COLLECTION and entry.depends_on
+    return entry.depends_on[0] if is_record else entry.seq
+
+
 def belongs_to(record: dict[str, Any], collection: str, item_id: str) -> bool:
     """Tell whether a record is of this item."""
     return bool(record.get("collection") == collection and record.get("item_id") == item_id)

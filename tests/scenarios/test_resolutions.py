@@ -11,6 +11,7 @@ import pytest
 from app.core.notes import COLLECTION, Note
 from app.core.policy import MAX_AUTOMATIC
 from app.core.resolutions import COLLECTION as RESOLUTIONS
+from app.core.resolutions import Choice
 from app.core.schema import ROWS
 from app.errors import InvalidInput, NotFound, Rejected
 from app.ports import Batch, Put, Scan
@@ -179,6 +180,43 @@ async def test_what_depends_on_a_conflict_fails_with_theirs_and_waits_again_afte
     assert (dependent.state, dependent.error.code) == ("failed", "dependency_discarded")
     await pair.mine.undo(ITEM)
     assert await pair.client.queue.pending() == before
+    await pair.mine.resolve(ITEM, "mine")
+    await pair.settle()
+    assert pair.client.queue.count == 0
+
+
+async def chosen_with_a_dependent_of_its_record(pair: Pair) -> None:
+    """Resolve a conflict offline, and add an action that depends on the record of that choice."""
+    await pair.edits(MINE)
+    pair.network.down = True
+    await pair.mine.resolve(ITEM, "mine")
+    record = (await pair.client.queue.pending())[-1]
+    assert record.collection == RESOLUTIONS
+    await pair.client.queue.add("create", {"title": "x"}, collection="x", depends_on=[record.id])
+
+
+@pytest.mark.parametrize("again", ["mine", "theirs"])
+async def test_what_depends_on_a_record_does_not_wait_for_ever_once_the_choice_is_made_anew(
+    pair: Pair, again: Choice
+) -> None:
+    await chosen_with_a_dependent_of_its_record(pair)
+    pair.network.down = False
+    await pair.theirs.save(Note(title="Newest", body="Burnt down."), ITEM)
+    await pair.other.sync()
+    await pair.client.sync()
+    await pair.mine.resolve(ITEM, again)
+    await pair.settle()
+    left = [entry.error and entry.error.code for entry in await pair.client.queue.pending()]
+    assert left == ([] if again == "mine" else ["dependency_discarded"])
+
+
+async def test_what_depends_on_a_record_waits_for_the_conflict_once_the_choice_is_taken_back(
+    pair: Pair,
+) -> None:
+    await chosen_with_a_dependent_of_its_record(pair)
+    await pair.mine.undo(ITEM)
+    conflict, dependent = await pair.client.queue.pending()
+    assert dependent.waits_for == (conflict.seq,)
     await pair.mine.resolve(ITEM, "mine")
     await pair.settle()
     assert pair.client.queue.count == 0

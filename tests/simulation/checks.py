@@ -12,9 +12,10 @@ from app.core.enqueue import Enqueued
 from app.core.entry import HOLDING, Entry
 from app.core.identity import SETTLED
 from app.core.metadata import CURSOR, RESET
-from app.core.reset import read_reset
+from app.core.reset import place_of, read_reset
 from app.core.schema import METADATA, OUTBOX, ROWS
 from app.ports import Batch, Delete, Get, Put
+from server.cursors import Cursor
 from tests.simulation.server import ItemKey
 from tests.simulation.stored import answer, cursor_of, entries_of, version_of
 
@@ -193,7 +194,7 @@ class Watch:
 
     def _cursor(self, records: dict[str, Any], rows: dict[ItemKey, int]) -> None:
         world, number = self._world, self._device.number
-        after, known = cursor_of(records["cursor"]), cursor_of(answer(self._device, CURSOR))
+        after, known = cursor_of(records["cursor"]), self._asked_from()
         assert after is not None
         went_back = known and known.epoch == after.epoch and known.version > after.version
         if went_back and not self._starts_over(records):
@@ -209,6 +210,14 @@ class Watch:
             is_torn = found is not None and version_of(found) < 0
             if not is_torn and version_of(found) < row.version:
                 world.fail(4, f"the cursor passed {key} version {row.version}, the row not")
+
+    def _asked_from(self) -> Cursor | None:
+        """Return the place that the device names to the server, if it can read all of it.
+
+        Who names none cannot be told that the server knows less than before.
+        """
+        stored, reset = answer(self._device, CURSOR), answer(self._device, RESET)
+        return None if place_of(stored, reset) is None else cursor_of(stored)
 
     def _starts_over(self, records: dict[str, Any]) -> bool:
         """Tell whether what is written begins a new round of pulling everything."""
