@@ -58,7 +58,7 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
     )
     app.state.services = services
     # Replacing the method is how FastAPI lets the document be extended.
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # see above
     install_handlers(app)
     for module in (health, sync, events, webpush_routes, rest):
         app.include_router(module.router)

@@ -20,7 +20,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     _beside_body = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # as uvicorn's protocols have it
+        self, transport: asyncio.Transport
+    ) -> None:
         """Take a new connection, on which an answer is written in one piece."""
         super().connection_made(OneWrite(transport, self.loop))  # type: ignore[arg-type] # it stands for one
 

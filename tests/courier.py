@@ -17,7 +17,7 @@ from app.core.metadata import CLIENT_ID, CURSOR, RESET, SEQ, id_of, number_of
 from app.core.reset import place_of
 from app.core.schema import INBOX, OUTBOX
 from app.memory import MemoryStore
-from app.ports import Batch, Put, Scan, Value
+from app.ports import Batch, Put, Query, Scan, Value
 from app.protocol import MAX_ACTIONS
 from app.sync.transport import Push, render_request
 
@@ -58,7 +58,7 @@ class Courier:
 
     async def _take(self) -> tuple[Value, str] | None:
         self._step()
-        queries = [Scan(OUTBOX), Scan(INBOX), CURSOR, RESET, SEQ, CLIENT_ID]
+        queries: list[Query] = [Scan(OUTBOX), Scan(INBOX), CURSOR, RESET, SEQ, CLIENT_ID]
         taken: tuple[Value, str] | None = await self._store.transact(queries, self._decide)
         return taken
 

@@ -218,10 +218,15 @@ def json_answer(status: int, body: Any, **headers: str) -> HttpResponse:
 
 
 def error_answer(
-    status: int, code: str = "error", fields: Mapping[str, str] | None = None, **headers: str
+    status: int,
+    code: str = "error",
+    fields: Mapping[str, str] | None = None,
+    *,
+    retry_after: str | None = None,
 ) -> HttpResponse:
     """Return an error as our server gives them."""
     body = {"error": {"code": code, "message": "No.", "fields": dict(fields or {})}}
+    headers = {} if retry_after is None else {"retry-after": retry_after}
     return json_answer(status, body, **headers)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench.server import parts
 from bench.server.fill import effects, fill
-from bench.server.load import Load, run
+from bench.server.load import Ask, Load, run
 from bench.server.parts import Plan, Target, Unanswered
 from bench.server.processes import Process, running
 from bench.server.report import Aim, ServerReport, Table
@@ -42,7 +42,7 @@ def test_every_action_of_a_load_has_one_effect(target: Target) -> None:
     assert effects(target.database) == 60
 
 
-def ended(ask: parts.Ask, after: int) -> parts.Ask:
+def ended(ask: Ask, after: int) -> Ask:
     """Return `ask`, ended after so many requests."""
     left = after
 

@@ -122,8 +122,10 @@ class Client:
 
         store, clock, rows = self._world.store, self._world.clock, self._invalid
         of, is_local = self._registry, self._runner.handles
-        signature = lambda: self.preferences.get().name  # noqa: E731
-        return Conflicts(name, store, self.queue, of, is_local, signature, clock, rows)
+        return Conflicts(name, store, self.queue, of, is_local, self._signature, clock, rows)
+
+    def _signature(self) -> str:
+        return self.preferences.get().name
 
     def outbox(self) -> OutboxView:
         """Return the outbox to look at, page by page; it follows what changes while it is open."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.page import App
@@ -55,7 +55,12 @@ AS_TEXT = {
 def test_text_is_sent_as_text(server: Server, open_app: OpenApp) -> None:
     app = open_app(server)
     dialogs: list[str] = []
-    app.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    app.page.on("dialog", dismiss)
     shown: list[tuple[str, str]] = []
     for text in AS_TEXT.values():
         put(app, text)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,9 +81,13 @@ def test_worker_sends_what_python_would_send_byte_for_byte(bench: Bench) -> None
         expected = python_would_send(bench.stores())
         before = len(bench.requests())
         bench.sync()
-        wait_until(lambda before=before: len(bench.requests()) > before, bench.page)
+        wait_until(partial(has_asked_more, bench, before), bench.page)
         assert bench.requests()[before] == expected, f"seed {seed}"
         wait_until(bench.idle, bench.page)
+
+
+def has_asked_more(bench: Bench, than: int) -> bool:
+    return len(bench.requests()) > than
 
 
 def killed_at(bench: Bench, at: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.faulty import FaultyServer
@@ -156,15 +158,15 @@ def test_sending_success_and_failure_are_felt_and_told(server: Server, open_app:
     assert app.page.evaluate("felt") == ["tap", 10]
     refusal = {"code": "invalid", "message": "The server does not want this.", "fields": {}}
 
-    def refuse(route: object) -> None:
+    def refuse(route: Route) -> None:
         """Reject the action, as the server would."""
-        request = route.request.post_data_json  # type: ignore[attr-defined]
+        request: Any = route.request.post_data_json
         answer = server.post("/api/sync", {**request, "actions": []})
         results = [
             {"id": action["id"], "verdict": "rejected", "error": refusal}
             for action in request["actions"]
         ]
-        route.fulfill(json={**answer, "results": results})  # type: ignore[attr-defined]
+        route.fulfill(json={**answer, "results": results})
 
     app.page.route("**/api/sync", refuse)
     app.send("refused").wait_for_messages(("sent", "fine"), ("failed", "refused"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.servers import Server
@@ -49,7 +49,12 @@ def test_s23_leaving_asks_while_something_is_unsent_and_only_then(
 ) -> None:
     app = open_app(server, spoil=lambda page: page.add_init_script(REFUSES))
     asked: list[str] = []
-    app.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    app.page.on("dialog", dismiss)
     app.send("Hello").wait_for_messages(("sent", "Hello"))
     app.offline().send("not sent").wait_for_messages(("sent", "Hello"), ("pending", "not sent"))
     app.page.close(run_before_unload=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.outbox import Outbox
 from tests.browser.page import TIMEOUT, App
 from tests.browser.servers import Server
 
-WIDE = {"viewport": {"width": 1280, "height": 800}}
-NARROW = {"viewport": {"width": 360, "height": 740}}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 360, "height": 740}
 
 
 def open_popover(app: App) -> None:
@@ -32,7 +32,7 @@ def close_popover(app: App) -> None:
 def test_popover_explains_the_state_and_follows_it_by_keyboard_alone(
     server: Server, open_app: OpenApp
 ) -> None:
-    app = open_app(server, **WIDE).wait_for_connection("connected")
+    app = open_app(server, viewport=WIDE).wait_for_connection("connected")
     popover = app.by_test_id("status-popover")
     open_popover(app)
     expect(popover).to_contain_text("Everything has been sent, and this device is up to date.")
@@ -52,7 +52,7 @@ def test_popover_explains_the_state_and_follows_it_by_keyboard_alone(
 def test_what_failed_is_counted_announced_once_and_leads_to_the_outbox(
     server: Server, open_app: OpenApp
 ) -> None:
-    app = open_app(server, **WIDE).wait_for_connection("connected").offline()
+    app = open_app(server, viewport=WIDE).wait_for_connection("connected").offline()
     Outbox(app.send("refused")).change({0: {"data": {"text": " "}}})
     announced = app.page.evaluate_handle("""() => {
       const seen = [], region = document.querySelector('[data-testid="attention"]');
@@ -80,12 +80,12 @@ def test_what_failed_is_counted_announced_once_and_leads_to_the_outbox(
 def test_time_of_the_last_synchronisation_is_in_a_wide_header_and_survives_a_reload(
     server: Server, open_app: OpenApp
 ) -> None:
-    app = open_app(server, **WIDE).wait_installed().wait_for_connection("connected")
+    app = open_app(server, viewport=WIDE).wait_installed().wait_for_connection("connected")
     synced = app.page.get_by_text(re.compile(r"^synced \d\d:\d\d$"))
     expect(synced).to_be_visible(timeout=TIMEOUT)
     app.offline().reload()
     expect(synced).to_be_visible()
-    app.page.set_viewport_size(NARROW["viewport"])
+    app.page.set_viewport_size(NARROW)
     expect(synced).to_be_hidden()
     open_popover(app)
     expect(app.by_test_id("status-popover")).to_contain_text(re.compile(r"Last synced\s*\d\d:\d\d"))

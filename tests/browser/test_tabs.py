@@ -217,8 +217,8 @@ def test_s14_three_tabs_and_the_worker_send_each_message_once(many: Tabs) -> Non
 def test_d3_tab_kept_for_back_lets_go_of_the_lead_and_knows_what_happened_meanwhile(
     server: Server, profile: OpenProfile
 ) -> None:
-    options = {"ignore_default_args": ["--disable-back-forward-cache"]}
-    first = profile.open(server, **options).wait_installed().wait_for_connection("connected")
+    first = profile.open(server, ignore_default_args=["--disable-back-forward-cache"])
+    first.wait_installed().wait_for_connection("connected")
     first.page.evaluate("window.kept = true")
     first.page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
     second = first.another_tab()

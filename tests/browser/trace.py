@@ -52,4 +52,5 @@ class Trace:
 
     def _between(self, begin: float, end: float) -> float:
         within = (event for event in self._script if begin <= event["ts"] <= end)
-        return round(sum(event["tdur"] for event in within) / 1000, 1)
+        total: float = sum(event["tdur"] for event in within)
+        return round(total / 1000, 1)

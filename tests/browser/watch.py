@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebError
@@ -32,7 +33,7 @@ class Watch:
         self.went_offline = False
         self._cut_off = cut_off
         self._context = context
-        self._listeners = {
+        self._listeners: dict[Any, Callable[[Any], None]] = {
             "request": self._requested,
             "console": self._said,
             "weberror": self._raised,

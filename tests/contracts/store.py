@@ -128,8 +128,8 @@ async def decision_sees_the_results_and_its_writes_join_the_transaction(
     await put(store, entry(1))
 
     def decide(value: dict[str, Any], count: int) -> Batch:
-        writes = [Delete(OUTBOX, 1), Put(OUTBOX, entry(7)), Put(METADATA, {"key": "a", "value": 1})]
-        return Batch(writes, (value["seq"], count))
+        record = Put(METADATA, {"key": "a", "value": 1})
+        return Batch([Delete(OUTBOX, 1), Put(OUTBOX, entry(7)), record], (value["seq"], count))
 
     assert await store.transact([Get(OUTBOX, 1), Count(OUTBOX)], decide) == (1, 1)
     assert await seqs(store, Scan(OUTBOX)) == [7]
@@ -137,8 +137,8 @@ async def decision_sees_the_results_and_its_writes_join_the_transaction(
 
 
 async def writes_of_one_batch_happen_in_order(store: Store, _reopen: Reopen) -> None:
-    writes = [Put(OUTBOX, entry(1)), Delete(OUTBOX, 1), Put(OUTBOX, entry(1, state="failed"))]
-    await store.transact([], lambda: Batch(writes))
+    first, last = Put(OUTBOX, entry(1)), Put(OUTBOX, entry(1, state="failed"))
+    await store.transact([], lambda: Batch([first, Delete(OUTBOX, 1), last]))
     (value,) = await store.read(Get(OUTBOX, 1))
     assert value["state"] == "failed"
 

@@ -11,6 +11,7 @@ import inspect
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -78,7 +79,7 @@ class Stage:
     async def rest(self, *clients: Client) -> None:
         """Let the clients come to rest, with nothing left to send."""
         for client in clients:
-            await self.clock.until(lambda client=client: is_idle(client), within=36_000)  # type: ignore[misc]
+            await self.clock.until(partial(is_idle, client), within=36_000)
 
 
 Case = Callable[[Stage], Awaitable[None]]
@@ -271,7 +272,7 @@ async def server_that_asks_for_time_gets_it_and_costs_no_attempt(stage: Stage) -
     client = await stage.open()
     for status in (408, 425, 429, 503):
         before = stage.clock.now()
-        stage.network.faults.append(error_answer(status, **{"retry-after": "30"}))
+        stage.network.faults.append(error_answer(status, retry_after="30"))
         await jobs_of(client).save(Job(title=f"{status}"))
         await stage.rest(client)
         assert stage.clock.now() - before >= 30_000

@@ -243,17 +243,16 @@ async def test_actions_of_an_item_take_effect_in_order_whatever_happens(steps: l
                 await run(store, retry(chosen, f"r{now}"))
     left = await entries(store)
     for item in "ab":
-        of_item = [seq for seq in applied if items[seq] == item]
-        assert of_item == sorted(of_item)
+        seqs = [seq for seq in applied if items[seq] == item]
+        assert seqs == sorted(seqs)
     assert sorted([*applied, *dropped, *(entry.seq for entry in left)]) == list(range(1, made + 1))
     for item in "ab":
         of_item = [entry for entry in left if entry.item_id == item]
-        held = False
+        is_held = False
         for entry in of_item:
-            assert (entry.state == "blocked") == (
-                held and entry.state not in ("failed", "conflict")
-            )
-            held = held or entry.state in ("failed", "conflict")
+            stands = entry.state in ("failed", "conflict")
+            assert (entry.state == "blocked") == (is_held and not stands)
+            is_held = is_held or stands
 
 
 async def test_clock_set_back_puts_nothing_off_for_more_than_an_hour() -> None:

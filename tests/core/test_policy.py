@@ -259,7 +259,7 @@ async def test_what_a_handler_carries_out_is_not_merged_away() -> None:
 async def test_fields_that_this_version_does_not_know_stay_as_the_server_has_them() -> None:
     base = {**BASE, "colour": "red"}
     for policy in ("merge", "mine"):
-        desk = Desk(policy)  # type: ignore[arg-type]
+        desk = Desk(policy)
         await desk.pull(base)
         await desk.add("update", {"title": "Mine"})
         await desk.conflict({**base, "colour": "blue"})
@@ -283,7 +283,7 @@ def test_policy_stays_as_declared_and_an_unknown_one_is_refused() -> None:
     assert own.policy("things") == "merge"
     assert own.policy("others") == "manual"
     with pytest.raises(InvalidInput, match="no conflict policy"):
-        own.declare("things", Sheet, "newest")  # type: ignore[arg-type]
+        own.declare("things", Sheet, "newest")  # type: ignore[arg-type]  # which is the case
 
 
 def test_entry_of_an_older_version_of_the_app_is_read() -> None:

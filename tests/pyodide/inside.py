@@ -60,7 +60,7 @@ class Ready:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._count = 0
         self._call_soon = loop.call_soon
-        loop.call_soon = self._counted  # type: ignore[method-assign]  # of the one loop there is
+        loop.call_soon = self._counted  # type: ignore[method-assign, assignment]  # of the one loop there is
 
     def __bool__(self) -> bool:
         return self._count > 0

@@ -161,7 +161,7 @@ async def test_server_that_takes_pulls_but_no_push_blames_nobody(
 async def test_busy_server_s_retry_after_is_a_lower_bound_while_an_action_is_suspected(
     clock: FakeClock, server: Loopback
 ) -> None:
-    answer = error_answer(503, "unavailable", **{"retry-after": "100"})
+    answer = error_answer(503, "unavailable", retry_after="100")
     proxy = Proxy(server, deadly(answer))
     network = FakeNetwork(clock, proxy)
     device = Device(clock, network)

@@ -149,8 +149,8 @@ BAD_GATEWAY = HttpResponse(502, "<h1>Bad Gateway</h1>", {"content-type": "text/h
 STORM = [
     error_answer(500),
     BAD_GATEWAY,
-    error_answer(503, **{"retry-after": "3"}),
-    error_answer(429, **{"retry-after": "2"}),
+    error_answer(503, retry_after="3"),
+    error_answer(429, retry_after="2"),
 ]
 
 
@@ -195,7 +195,7 @@ async def test_b5_retry_after_is_a_lower_bound(
     device: Device, clock: FakeClock, network: FakeNetwork, status: int, seconds: int
 ) -> None:
     client = await started(device, clock)
-    network.faults.append(error_answer(status, **{"retry-after": str(seconds)}))
+    network.faults.append(error_answer(status, retry_after=str(seconds)))
     await send(client, "hello")
     await clock.until(lambda: idle(client))
     (first, *_), (second, *_) = network.requests[:2]
@@ -335,7 +335,11 @@ async def test_b10_pull_interrupted_on_any_page_goes_on_behind_the_last_whole_on
     await send(author, *written)
     await clock.until(lambda: idle(author))
     torn = HttpResponse(200, '{"protocol":1,"results":[],"ro', {"content-type": "application/json"})
-    faults = {"half": torn, "no answer": Unreachable("Cut off."), "not ours": HTML}
+    faults: dict[str, HttpResponse | Exception] = {
+        "half": torn,
+        "no answer": Unreachable("Cut off."),
+        "not ours": HTML,
+    }
     network = FakeNetwork(clock, SmallPages(server))
     network.faults.extend([None, faults[cut], None, faults[cut]])
     device = Device(clock, network)

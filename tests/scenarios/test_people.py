@@ -185,8 +185,9 @@ async def test_c5_poison_action_needs_attention_and_only_its_item_waits(
     assert [row["id"] for row in server_rows(server) if row["collection"] == "sheets"] == ["b"]
     entries = {entry.id: entry for entry in await client.queue.pending()}
     assert entries[poison].state == "failed"
-    assert entries[poison].error is not None
-    assert entries[poison].error.fields == {"type": "is not known"}
+    error = entries[poison].error
+    assert error is not None
+    assert error.fields == {"type": "is not known"}
     assert entries[follower].state == "blocked"
     await client.queue.remove(poison)
     await all_is_well(clock, server, (device, client), saved=["others flow"])
@@ -278,7 +279,7 @@ async def test_f1_date_in_retry_after_read_by_a_clock_years_behind_waits_an_hour
     client = await device.open()
     await clock.until(lambda: idle(client))
     soon = formatdate(clock.now() / 1000 + 60, usegmt=True)
-    network.faults.append(error_answer(503, **{"retry-after": soon}))
+    network.faults.append(error_answer(503, retry_after=soon))
     await send(client, "hello")
     took = await all_is_well(clock, server, (device, client), saved=["hello"], within=3700)
     assert took <= 3602

@@ -132,13 +132,13 @@ async def test_d6_change_of_another_tab_is_not_given_up_unseen(pair: Pair) -> No
 
 @pytest.mark.parametrize(("choice", "expected"), [("mine", None), ("theirs", THEIRS)])
 async def test_deletion_of_what_others_edited_is_kept_or_given_up(
-    pair: Pair, choice: str, expected: Note | None
+    pair: Pair, choice: Choice, expected: Note | None
 ) -> None:
     await pair.edits(None, THEIRS)
     conflict = await pair.mine.conflict(ITEM)
     assert conflict is not None
     assert (conflict.kind, conflict.mine) == ("deleted_here", None)
-    await pair.mine.resolve(ITEM, choice)  # type: ignore[arg-type]
+    await pair.mine.resolve(ITEM, choice)
     assert await pair.both() == (expected, expected)
 
 
@@ -226,12 +226,9 @@ async def test_resolution_that_cannot_be_is_refused_and_changes_nothing(pair: Pa
     await pair.edits(MINE)
     before = await pair.client.queue.pending()
     bad = Note.model_construct(title="x" * 300, body="")
-    for refused, choice, value in (
-        (Rejected, "merge", bad),
-        (InvalidInput, "merge", None),
-    ):
+    for refused, value in ((Rejected, bad), (InvalidInput, None)):
         with pytest.raises(refused):
-            await pair.mine.resolve(ITEM, choice, value)  # type: ignore[arg-type]
+            await pair.mine.resolve(ITEM, "merge", value)
     with pytest.raises(NotFound):
         await pair.mine.resolve("no-such-note", "mine")
     assert await pair.client.queue.pending() == before

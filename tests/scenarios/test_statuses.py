@@ -118,7 +118,7 @@ async def test_retry_after_is_a_lower_bound(
     client = await started(device, clock)
     date = format_datetime(datetime.fromtimestamp(clock.now() / 1000 + 121, UTC), usegmt=True)
     value = "120" if form == "seconds" else date
-    network.faults.append(error_answer(status, **{"retry-after": value}))
+    network.faults.append(error_answer(status, retry_after=value))
     await send(client, "later")
     await clock.until(lambda: idle(client))
     assert 119 < gaps(network, pushes=True)[0] <= 122.1

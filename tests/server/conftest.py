@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,15 @@ from server.migrations import migrate
 from server.services import Services
 from server.settings import Settings
 from tests.server.builders import request
+
+
+@contextmanager
+def migrated(url: str) -> Iterator[Database]:
+    """Open an empty database, with its tables."""
+    database = Database(url)
+    migrate(database)
+    yield database
+    database.close()
 
 
 class StepClock:
@@ -131,10 +140,8 @@ def database_url(make_database: MakeDatabase) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """Return an empty database of that kind, with its tables."""
-    database = Database(database_url)
-    migrate(database)
-    yield database
-    database.close()
+    with migrated(database_url) as database:
+        yield database
 
 
 @pytest.fixture

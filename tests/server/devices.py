@@ -77,7 +77,11 @@ class RealStreams:
     def __call__(self, listener: Listener) -> Callable[[], None]:
         self.opened += 1
         task = asyncio.ensure_future(self._read(listener))
-        return lambda: bool(task.cancel()) and None
+
+        def end() -> None:
+            task.cancel()
+
+        return end
 
     async def _read(self, listener: Listener) -> None:
         try:

@@ -131,7 +131,7 @@ def _die() -> None:
 
 async def _hang_up(receive: Receive) -> None:
     """Close the connection as it is; uvicorn's `receive` belongs to what holds the transport."""
-    receive.__self__.transport.abort()  # type: ignore[attr-defined]
+    receive.__self__.transport.abort()  # type: ignore[attr-defined]  # a bound method
     while (await receive())["type"] != "http.disconnect":
         pass
 

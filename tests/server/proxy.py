@@ -23,6 +23,10 @@ class Proxy:
         self.url = ""
         self.cuts = 0
 
+    def has_cut(self, times: int) -> bool:
+        """Say whether it has cut so many connections, or more."""
+        return self.cuts >= times
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
         upstream = await asyncio.open_connection(self._where.hostname, self._where.port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ async def test_b9_stream_that_a_proxy_cuts_is_opened_again_and_its_pokes_go_on(
         device(f"{server.url}/api", seed=2) as other,
     ):
         for number in range(1, 4):
-            await until(lambda number=number: proxy.cuts >= 2 * number)
+            await until(partial(proxy.has_cut, 2 * number))
             await other.send(f"message {number}")
             await phone.sees(*(f"message {n}" for n in range(1, number + 1)))
         assert phone.streams.opened >= 6
@@ -105,8 +106,7 @@ class TestTwoServers:
                 await open_devices.enter_async_context(device(f"{server.url}/api", seed=seed))
                 for seed, server in enumerate(servers * 2)
             ]
-            for one in devices:
-                await until(lambda one=one: one.streams.opened == 1)
+            await until(lambda: all(one.streams.opened == 1 for one in devices))
             said: list[str] = []
             for round_number in range(3):
                 texts = [f"{round_number} from {place}" for place in range(len(devices))]

@@ -7,9 +7,11 @@ does not. Its own pytest integration is not used.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -21,7 +23,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from starlette.types import ASGIApp
 
 from app.core.messages import COLLECTION
 from app.protocol import SyncRequest
@@ -57,7 +58,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def served(url: str) -> Iterator[ASGIApp]:
+def served(url: str) -> Iterator[FastAPI]:
     """Return a server on a database of its own."""
     app = create_app(Settings(database=url))
     services: Services = app.state.services
@@ -89,14 +90,14 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def document(served: ASGIApp) -> schemathesis.BaseSchema:
+def document(served: FastAPI) -> schemathesis.BaseSchema:
     # An event stream has no end to wait for.
     config = SchemathesisConfig.from_dict({"max-stream-events": 1})
     return schemathesis.openapi.from_asgi("/api/openapi.json", served, config=config)
 
 
-def test_every_operation_is_tried(served: ASGIApp) -> None:
-    paths = served.openapi()["paths"]  # type: ignore[attr-defined]
+def test_every_operation_is_tried(served: FastAPI) -> None:
+    paths = served.openapi()["paths"]
     found = {(method.upper(), path) for path in paths for method in paths[path]}
     assert found == set(OPERATIONS)
 
@@ -128,7 +129,7 @@ def try_out(
         suppress_health_check=list(HealthCheck),
     )
     @given(document[path][method].as_strategy(generation_mode=mode), st.integers(0, 2))
-    def try_one(case: schemathesis.Case, known: int) -> None:
+    def try_one(case: schemathesis.Case[Any], known: int) -> None:
         there = {"collection": COLLECTION, "item_id": ITEM}
         for name in list(there)[:known]:
             if name in case.path_parameters:

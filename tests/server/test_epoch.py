@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -96,7 +97,10 @@ def backup(
             for leftover in file.parent.glob("server.db-*"):
                 leftover.unlink()
 
-        return lambda: shutil.copy(file, copy) and None, restore
+        def save() -> None:
+            shutil.copy(file, copy)
+
+        return save, restore
     cluster: Cluster = request.getfixturevalue("cluster")
     name = make_url(database_url).database
 
@@ -115,15 +119,15 @@ async def test_restored_backup_keeps_pushes_once_and_says_what_was_lost(
     """A client that saw more than the backup holds starts anew; what is unsettled runs again."""
     save, restore = backup
 
-    async def sync(*actions: object, cursor: str | None = None) -> dict[str, object]:
+    async def sync(*actions: dict[str, Any], cursor: str | None = None) -> dict[str, Any]:
         app = create_app(settings)
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://test") as http,
         ):
-            body = request(*actions, cursor=cursor)  # type: ignore[arg-type]
-            answer: dict[str, object] = (await http.post("/api/sync", json=body)).json()
+            body = request(*actions, cursor=cursor)
+            answer: dict[str, Any] = (await http.post("/api/sync", json=body)).json()
             return answer
 
     await sync(message(1))
@@ -134,7 +138,7 @@ async def test_restored_backup_keeps_pushes_once_and_says_what_was_lost(
     answer = await sync(message(3), cursor=cursor)
     assert answer["reset"]
     assert answer["epoch"] == seen["epoch"]
-    assert [row["id"] for row in answer["rows"]] == ["m1", "m3"]  # type: ignore[attr-defined]
+    assert [row["id"] for row in answer["rows"]] == ["m1", "m3"]
 
 
 async def test_new_epoch_resets_everyone_and_gives_no_version_out_twice(api: Api) -> None:

@@ -15,10 +15,9 @@ from app.protocol import SyncRequest, SyncResponse
 from server.database import Database
 from server.exchange import Exchange, answer_all
 from server.identity import LOCAL, Identity
-from server.migrations import migrate
 from server.tables import clients, receipts, rows, spaces
 from tests.server.builders import action, message, request
-from tests.server.conftest import MakeDatabase
+from tests.server.conftest import MakeDatabase, migrated
 from tests.server.watching import watching
 
 ELSEWHERE = Identity("elsewhere", "somebody")
@@ -38,16 +37,9 @@ def alone(database: Database, *exchanges: Exchange) -> list[SyncResponse]:
 
 
 @pytest.fixture
-def database(make_database: MakeDatabase) -> Iterator[Database]:
-    database = Database(make_database())
-    migrate(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def other_database(make_database: MakeDatabase) -> Iterator[Database]:
-    yield from database.__wrapped__(make_database)
+    with migrated(make_database()) as database:
+        yield database
 
 
 def emptied(database: Database) -> Database:

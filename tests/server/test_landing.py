@@ -38,7 +38,12 @@ async def test_results_of_a_group_cross_to_the_loop_together(
     futures: list[Future[int]] = [Future() for _ in range(64)]
     waiting = [asyncio.ensure_future(landing.result(future)) for future in futures]
     await asyncio.sleep(0)
-    await asyncio.to_thread(lambda: [future.set_result(n) for n, future in enumerate(futures)])
+
+    def all_at_once() -> None:
+        for n, future in enumerate(futures):
+            future.set_result(n)
+
+    await asyncio.to_thread(all_at_once)
     assert await asyncio.gather(*waiting) == list(range(64))
     assert len(crossings) < 16
 

@@ -93,7 +93,7 @@ def _defect(current: object, action: object) -> None:
 async def test_nothing_that_people_write_is_logged_or_counted(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = ActionType(_defect, False, 1, DEFAULT_RETRY)  # type: ignore[arg-type]
+    broken = ActionType(_defect, False, 1, DEFAULT_RETRY)
     monkeypatch.setitem(registry._types, "broken", broken)
     caplog.set_level(logging.DEBUG, "server")
     caplog.set_level(logging.DEBUG, "driftline")

@@ -113,7 +113,7 @@ HARMLESS = [
 
 
 async def test_h2_strange_text_is_accepted_and_kept_unchanged(api: Api) -> None:
-    data = {f"k{number}": text for number, text in enumerate(HARMLESS)}
+    data: dict[str, Any] = {f"k{number}": text for number, text in enumerate(HARMLESS)}
     data |= {"a\u0000\u202e key": [1e308, -1e308, 5e-324, 0.1, -0.0, 2**53 - 1, -(2**53) + 1]}
     answer = await api.sync(action(1, data=data))
     assert answer["results"][0]["verdict"] == "applied"
@@ -126,8 +126,7 @@ async def test_h2_strange_text_is_accepted_and_kept_unchanged(api: Api) -> None:
         kept = await api.http.get(f"/api/messages/p{number}")
         assert kept.json()["data"] == {"text": f"x{text}", "sent_at": 1}
     said = await api.sync(*[message(n, text) for n, text in enumerate(HARMLESS[1:], 2)])
-    kept = [result["row"]["data"]["text"] for result in said["results"]]
-    assert kept == HARMLESS[1:]
+    assert [result["row"]["data"]["text"] for result in said["results"]] == HARMLESS[1:]
 
 
 HARMFUL: list[tuple[str, str, int, str | None]] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -71,5 +72,5 @@ def test_statements_that_are_run_together_are_undone_together(database: Database
     twice = [(add, {"name": "n", "value": "v"})] * 2
     for steps in (twice, [*twice, (ask, {"name": "n"})]):
         with pytest.raises(IntegrityError):
-            database.write(lambda c, steps=steps: run_all(c, steps))
+            database.write(partial(run_all, steps=steps))
     assert list(database.read(lambda c: ask.run(c, {"name": "n"}))) == []

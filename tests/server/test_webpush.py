@@ -122,8 +122,7 @@ async def test_change_by_another_device_meanwhile_is_told_to_both(
         server.sync(message(1, id="one", item="a"), client_id="first"),
         server.sync(message(1, id="two", item="b"), client_id="second"),
     )
-    for browser in browsers:
-        await until(lambda browser=browser: bool(browser.messages))
+    await until(lambda: all(browser.messages for browser in browsers))
 
 
 @pytest.mark.parametrize("status", [404, 410])

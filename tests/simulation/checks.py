@@ -142,6 +142,7 @@ class Watch:
                 self._world.fail(2, f"{entry.id} is {entry.state} and does not say why")
             self._entries[entry.seq] = entry
             return
+        assert isinstance(write.key, int)
         gone = self._entries.pop(write.key, None)
         if gone is not None and self._device.deciding in ("remove", *CHOOSING):
             self.discarded.add(gone.id)

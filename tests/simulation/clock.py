@@ -31,7 +31,12 @@ class SimClock:
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed."""
         future = self._loop.create_future()
-        self.call_later(seconds, lambda: future.done() or future.set_result(None))
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        self.call_later(seconds, wake)
         await future
 
     def settle(self) -> None:

@@ -24,9 +24,10 @@ class SimDatabase(Database):
     def __init__(self) -> None:
         self.engine = create_engine("sqlite://")
         self._connection = self.engine.connect()
-        self._raw: Any = self._connection.connection.driver_connection
-        self._raw.isolation_level = None
-        self._raw.execute("PRAGMA foreign_keys = ON")
+        raw: Any = self._connection.connection.driver_connection
+        raw.isolation_level = None
+        raw.execute("PRAGMA foreign_keys = ON")
+        self._raw = raw
         migrate(self)
 
     def write(self, job: Job[T]) -> T:

@@ -144,10 +144,10 @@ class Device:
         if self.link.gate is None:
             return
         self.link.gate = None
-        awake = [tab for tab in self.tabs if tab.client is not None and not tab.frozen]
+        awake = [tab.client for tab in self.tabs if tab.client is not None and not tab.frozen]
         if awake:
             self.tapped()
-            awake[0].client.wake(urgent=True)
+            awake[0].wake(urgent=True)
 
     def client_id(self) -> str:
         """Return the id under which the device's actions are sent, empty before the first start."""

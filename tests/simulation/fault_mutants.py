@@ -17,7 +17,7 @@ from app.ports import Batch, Put
 from app.sync import engine, peers, refusals, transport
 from app.sync.changes import Changes
 from app.sync.client import Client
-from server import history, push
+from server import apply, history, push
 from tests.simulation.patching import Patch, changed
 
 
@@ -43,7 +43,7 @@ def ignores_the_horizon(patch: Patch) -> None:
 
 def server_trusts_its_clock(patch: Patch) -> None:
     """The server stamps rows with whatever its clock says."""
-    apply_batch = push.apply_batch
+    apply_batch = apply.apply_batch
 
     def trusting(registry: Any, before: Any, *rest: Any) -> Any:
         return apply_batch(registry, replace(before, updated_at=0), *rest)

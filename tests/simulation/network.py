@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.errors import Unreachable
 from app.ports import HttpResponse
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from tests.simulation.device import Device
     from tests.simulation.world import World
 
-Reply = "asyncio.Future[HttpResponse]"
+Reply: TypeAlias = "asyncio.Future[HttpResponse]"
 
 ANSWERS = {
     "error_500": error_answer(500, "internal"),
-    "error_503": error_answer(503, "busy", **{"retry-after": "3"}),
-    "error_429": error_answer(429, "too_many_requests", **{"retry-after": "90"}),
+    "error_503": error_answer(503, "busy", retry_after="3"),
+    "error_429": error_answer(429, "too_many_requests", retry_after="90"),
     "error_401": error_answer(401, "sign_in"),
     "error_426": error_answer(426, "update"),
     "html": HTML,
@@ -100,14 +101,13 @@ class Link:
         slow = rng.uniform(1, 45) if fault == "delay_request" else 0.0
         self._sent += 1
         number = self._sent
-        arrive = lambda f=fault: self._arrive(method, url, body, f, reply, number)  # noqa: E731
-        world.clock.call_later(rng.uniform(0.01, 0.3) + slow, arrive)
+        arrive = partial(self._arrive, method, url, body, reply, number)
+        world.clock.call_later(rng.uniform(0.01, 0.3) + slow, partial(arrive, fault))
         if fault == "duplicate":
-            again = lambda: self._arrive(method, url, body, "drop_answer", reply, number)  # noqa: E731
-            world.clock.call_later(rng.uniform(0.01, 120), again)
+            world.clock.call_later(rng.uniform(0.01, 120), partial(arrive, "drop_answer"))
 
     def _arrive(
-        self, method: str, url: str, body: str | None, fault: str | None, reply: Reply, number: int
+        self, method: str, url: str, body: str | None, reply: Reply, number: int, fault: str | None
     ) -> None:
         world, rng = self._world, self._world.rng
         if number < self._arrived and body and '"actions":[]' not in body:
@@ -115,7 +115,7 @@ class Link:
         self._arrived = max(self._arrived, number)
         gate = (self.page or self.gate) if body is not None else None
         if gate is not None:
-            world.coverage[gate, "pull" if '"actions":[]' in body else "push"] += 1
+            world.coverage[gate, "pull" if '"actions":[]' in (body or "") else "push"] += 1
         answer = ANSWERS.get(gate or fault or "")
         if answer is None:
             try:

@@ -63,7 +63,7 @@ def _spy(self: Any, action: Action, row: Any, data: Any) -> Judged:
     return judged
 
 
-apply._Batch._write = _spy  # type: ignore[method-assign]
+apply._Batch._write = _spy  # type: ignore[method-assign]  # to see what is written
 
 
 class SimServer:

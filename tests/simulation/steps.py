@@ -125,10 +125,10 @@ class Steps:
         self._world.person.act(self._rng.choice(self._world.devices))
 
     def _online(self, device: Device) -> None:
-        awake = [tab for tab in device.tabs if tab.client is not None and not tab.frozen]
+        awake = [tab.client for tab in device.tabs if tab.client is not None and not tab.frozen]
         if awake:
             device.tapped()
-            self._rng.choice(awake).client.wake(urgent=True)
+            self._rng.choice(awake).wake(urgent=True)
 
     def _gate(self, device: Device) -> None:
         """From now on the server knows nobody there, or wants a newer app, until that is mended."""

@@ -16,8 +16,8 @@ from tests.simulation.test_mutants import is_caught
 FIXED = range(2_000)
 FRESH = 1_000
 
-REGRESSIONS = (43, 67, 1006, 1020, 1085, 50571, 472116150, 488060801, 2236546, 266729378, 456711007)
-REGRESSIONS += (520267485, 520269206)
+REGRESSIONS = [43, 67, 1006, 1020, 1085, 50571, 472116150, 488060801, 2236546, 266729378, 456711007]
+REGRESSIONS += [520267485, 520269206]
 """Seeds that found a defect once; what they do changes with the simulation."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from pydantic import BaseModel
 
 from app.core.actions import Registry, registry
@@ -212,14 +213,14 @@ def test_declared_models_belong_to_the_registry() -> None:
 
 
 async def test_what_a_leader_did_before_it_died_is_shown_once_another_leads(
-    device: Device, clock: FakeClock
+    device: Device, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leader = await device.open()
     other = await device.open()
     collection = todos(other)
     await collection.load()
     await collection.save(Todo(title="Water"))
-    leader._changes.announce = lambda *_, **__: None  # type: ignore[method-assign]
+    monkeypatch.setattr(leader._changes, "announce", lambda *_, **__: None)
     await clock.until(lambda: leader.status.get().last_synced is not None)
     await clock.advance(5)
     assert titles(collection) == [("Water", "pending")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from app.core.notes import COLLECTION, Note
+from app.core.resolutions import Choice
 from app.errors import NotFound
 from tests.pair import BASE, ITEM, MINE, THEIRS, Pair
 
@@ -39,13 +40,13 @@ async def test_conflict_shows_base_mine_theirs_and_what_differs(pair: Pair) -> N
     ],
 )
 async def test_s07_each_choice_reaches_the_server_as_a_new_action_and_everyone_is_equal(
-    pair: Pair, choice: str, value: Note | None, expected: Note
+    pair: Pair, choice: Choice, value: Note | None, expected: Note
 ) -> None:
     await pair.edits(MINE)
     conflict = await pair.mine.conflict(ITEM)
     assert conflict is not None
     pushed = len(pair.network.pushed())
-    resolution = await pair.mine.resolve(ITEM, choice, value, seen=conflict)  # type: ignore[arg-type]
+    resolution = await pair.mine.resolve(ITEM, choice, value, seen=conflict)
     assert resolution != conflict.action_id
     assert await pair.mine.get(ITEM) == expected
     assert await pair.mine.conflict(ITEM) is None
@@ -59,14 +60,14 @@ async def test_s07_each_choice_reaches_the_server_as_a_new_action_and_everyone_i
 
 @pytest.mark.parametrize("choice", ["mine", "theirs", "merge"])
 async def test_s07_resolution_that_was_not_sent_is_taken_back_whole(
-    pair: Pair, choice: str
+    pair: Pair, choice: Choice
 ) -> None:
     await pair.edits(MINE)
     await pair.mine.save(Note(title="Old hut", body="Ask."), ITEM)
     before = await pair.client.queue.pending()
     pair.network.down = True
     value = THEIRS if choice == "merge" else None
-    await pair.mine.resolve(ITEM, choice, value)  # type: ignore[arg-type]
+    await pair.mine.resolve(ITEM, choice, value)
     await pair.reopened()
     await pair.mine.undo(ITEM)
     assert await pair.client.queue.pending() == before
@@ -99,14 +100,14 @@ async def test_d6_second_tab_that_resolves_otherwise_is_told_and_overwrites_noth
 
 @pytest.mark.parametrize(("choice", "expected"), [("mine", MINE), ("theirs", None)])
 async def test_edit_of_what_others_deleted_is_restored_or_deleted(
-    pair: Pair, choice: str, expected: Note | None
+    pair: Pair, choice: Choice, expected: Note | None
 ) -> None:
     await pair.edits(MINE, None)
     conflict = await pair.mine.conflict(ITEM)
     assert conflict is not None
     assert (conflict.kind, conflict.theirs) == ("deleted_there", None)
     assert (conflict.merged.data, conflict.merged.clean) == (MINE.model_dump(), False)
-    await pair.mine.resolve(ITEM, choice)  # type: ignore[arg-type]
+    await pair.mine.resolve(ITEM, choice)
     assert await pair.both() == (expected, expected)
     assert pair.client.queue.count == 0
 

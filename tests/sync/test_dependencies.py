@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from app.errors import InvalidInput
-from app.ports import HttpResponse
+from app.ports import HttpResponse, Query
 from app.protocol import Action
 from app.sync.client import Client
 from app.sync.queue import New, Queued
@@ -213,14 +214,17 @@ async def test_server_that_knows_no_dependencies_gets_none_that_it_could_break(
 
 
 async def test_outbox_without_dependencies_asks_one_query_more_to_settle_and_none_to_claim(
-    device: Device, clock: FakeClock
+    device: Device, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await device.open(run=False)
     asked: list[str] = []
     read = device.store._answer
-    device.store._answer = lambda query: (
-        asked.append(getattr(query, "index", "") or "") or read(query)
-    )  # type: ignore[method-assign]
+
+    def noted(query: Query) -> Any:
+        asked.append(getattr(query, "index", "") or "")
+        return read(query)
+
+    monkeypatch.setattr(device.store, "_answer", noted)
     await client.queue.add_many([New("create", {"n": 1}, "things", f"i{n}") for n in range(50)])
     assert "waits_for" not in asked
     assert "earlier_ids" not in asked

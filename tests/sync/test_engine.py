@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -13,11 +14,12 @@ from app.errors import Unreachable
 from app.ports import Batch, Put
 from app.protocol import MAX_ACTIONS
 from app.sync.client import Client
+from app.sync.queued import Queued
 from tests.fakes import HTML, Device, FakeClock, FakeNetwork, error_answer
 from tests.loopback import Loopback
 
 
-async def send(client: Client, *texts: str) -> list[str]:
+async def send(client: Client, *texts: str) -> list[Queued]:
     return [
         await client.queue.add(
             SEND, compose(text), collection=COLLECTION, item_id=client.queue.new_id()
@@ -78,7 +80,7 @@ async def test_retry_after_is_honoured(
 ) -> None:
     client = await device.open()
     await clock.until(lambda: idle(client))
-    network.faults.append(error_answer(503, **{"retry-after": "30"}))
+    network.faults.append(error_answer(503, retry_after="30"))
     await send(client, "hello")
     assert await clock.until(lambda: idle(client)) >= 30
 
@@ -101,7 +103,7 @@ async def test_retry_after_is_honoured_where_the_storage_fails_meanwhile(
         )
 
     device.store.fail_when = fails
-    network.faults.append(error_answer(status, **{"retry-after": "30"}))
+    network.faults.append(error_answer(status, retry_after="30"))
     await send(client, "hello")
     assert await clock.until(lambda: idle(client)) >= 30
     assert not failing
@@ -218,7 +220,7 @@ async def test_s03_page_killed_at_each_step_of_a_send_has_one_effect(
             await asyncio.sleep(0)
         await device.kill()
         survivor = await device.open()
-        await clock.until(lambda client=survivor: idle(client))  # type: ignore[misc]
+        await clock.until(partial(idle, survivor))
         assert server.texts() == texts
         await device.kill()
     sent = Counter(action_id for ids in network.pushed() for action_id in ids)
@@ -352,7 +354,7 @@ async def test_poke_while_the_server_asks_for_time_does_not_hurry(
 ) -> None:
     client = await device.open()
     await clock.until(lambda: idle(client))
-    network.faults.append(error_answer(503, **{"retry-after": "60"}))
+    network.faults.append(error_answer(503, retry_after="60"))
     await send(client, "hello")
     await clock.advance(0.1)
     before = len(network.requests)
@@ -414,7 +416,7 @@ async def test_storage_that_fails_at_the_start_does_not_end_synchronising(
 async def test_status_says_when_the_next_attempt_is_while_the_last_one_failed(
     device: Device, clock: FakeClock, network: FakeNetwork
 ) -> None:
-    network.faults.append(error_answer(503, **{"retry-after": "20"}))
+    network.faults.append(error_answer(503, retry_after="20"))
     client, follower = await device.open(), await device.open()
     await clock.until(lambda: client.status.get().last_error is not None)
     due = client.status.get().next_attempt_at

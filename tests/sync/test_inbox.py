@@ -32,8 +32,8 @@ async def inbox(device: Device) -> list[Value]:
 
 async def background(device: Device, server: Loopback, kill_at: int | None = None) -> None:
     """Let the worker make a trip while no page is open."""
-    ask = lambda body: server("POST", f"{API}/sync", body).body  # noqa: E731
-    await Courier(device.store, ask).trip(kill_at)
+    courier = Courier(device.store, lambda body: server("POST", f"{API}/sync", body).body)
+    await courier.trip(kill_at)
 
 
 async def written_offline(device: Device, clock: FakeClock, *texts: str) -> Client:

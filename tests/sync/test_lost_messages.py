@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from app.core.messages import COLLECTION, Message
@@ -30,12 +31,13 @@ class Wire:
 
 def missed_at(*arriving: int) -> list[int]:
     """Return at which of the arriving messages, by their numbers, a loss is noticed."""
-    sending, hearing, noticed = Wire(), Wire(), []
+    sending, hearing = Wire(), Wire()
+    noticed: list[int] = []
     sender, receiver = Numbered(sending, "a"), Numbered(hearing, "b")
     for number in range(max(arriving)):
         sender.publish({"number of the test": number + 1})
     for number in arriving:
-        receiver.missed = lambda at=number: noticed.append(at)  # type: ignore[misc]
+        receiver.missed = partial(noticed.append, number)
         hearing.deliver(sending.published[number - 1])
     return noticed
 
@@ -58,11 +60,11 @@ async def test_a_tab_that_was_not_told_of_a_change_shows_it_after_the_next_messa
     await shown.load()
     await clock.until(lambda: idle(writing) and idle(watching))
     _, end = device._hub.ends
-    deliver, end.deliver = end.deliver, lambda _text: None  # type: ignore[method-assign]
+    deliver, end.deliver = end.deliver, lambda text: None  # type: ignore[method-assign]  # deaf
     await send(writing, "hello")
     await clock.until(lambda: idle(writing))
     assert shown.get_view().items == ()
-    end.deliver = deliver  # type: ignore[method-assign]
+    end.deliver = deliver  # type: ignore[method-assign]  # no more
     assert isinstance(end, HubChannel)
     await clock.advance(70)
     assert [(item.value.text, item.status) for item in shown.get_view().items] == [
@@ -78,11 +80,11 @@ async def test_a_tab_that_comes_back_shows_what_another_stored_and_never_said(
     await shown.load()
     await clock.until(lambda: idle(leading) and idle(dying))
     end, _ = device._hub.ends
-    deliver, end.deliver = end.deliver, lambda _text: None  # type: ignore[method-assign]
+    deliver, end.deliver = end.deliver, lambda text: None  # type: ignore[method-assign]  # deaf
     await send(dying, "stored, and not said")
     await clock.settle()
     assert shown.get_view().items == ()
-    end.deliver = deliver  # type: ignore[method-assign]
+    end.deliver = deliver  # type: ignore[method-assign]  # no more
     leading.resume()
     await clock.settle()
     assert [item.value.text for item in shown.get_view().items] == ["stored, and not said"]

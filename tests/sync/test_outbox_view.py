@@ -152,7 +152,7 @@ class Reads:
     def __init__(self, device: Device) -> None:
         self.queries: list[Query] = []
         self._read = device.store.read
-        device.store.read = self  # type: ignore[method-assign]
+        device.store.read = self  # type: ignore[method-assign]  # to count
 
     async def __call__(self, *queries: Query) -> list[object]:
         self.queries += [query for query in queries if isinstance(query, Scan)]
@@ -211,7 +211,7 @@ async def test_reading_that_failed_is_made_up_for_at_the_next_change(
             raise StorageError("The disk said no.")
         return await read(*queries)
 
-    device.store.read = fail  # type: ignore[method-assign]
+    device.store.read = fail  # type: ignore[method-assign]  # a broken disk
     await send(client, "unread")
     await clock.settle()
     assert texts(view) == []

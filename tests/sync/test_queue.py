@@ -149,7 +149,9 @@ async def test_handler_that_keeps_failing_ends_failed_after_three_attempts(
     await clock.until(lambda: client.status.get().failed == 1)
     await clock.advance(300)
     assert len(attempts) == DEFAULT_RETRY.max_attempts
-    assert (await client.queue.get(action_id)).error.message == "Line busy."  # type: ignore[union-attr]
+    error = (await client.queue.get(action_id)).error
+    assert error is not None
+    assert error.message == "Line busy."
 
 
 async def test_retry_after_a_verdict_goes_under_a_new_id_and_succeeds(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from app.core.messages import COLLECTION, SEND, compose
-from app.ports import HttpResponse
+from app.ports import Batch, HttpResponse
 from app.sync.queue import New
 from tests.fakes import Device, FakeClock, FakeNetwork, error_answer
 from tests.loopback import Loopback
@@ -138,7 +138,12 @@ async def test_s25_nothing_expires_however_long_the_server_is_in_trouble(
 async def test_many_are_enqueued_in_one_transaction(device: Device, clock: FakeClock) -> None:
     client = await device.open(run=False)
     commits: list[int] = []
-    device.store.fail_when = lambda batch: commits.append(len(batch.writes)) is not None
+
+    def counted(batch: Batch) -> bool:
+        commits.append(len(batch.writes))
+        return False
+
+    device.store.fail_when = counted
     actions = [New(SEND, compose(f"m{n}"), COLLECTION, client.queue.new_id()) for n in range(50)]
     ids = await client.queue.add_many(actions)
     assert commits == [51]

@@ -52,4 +52,5 @@ def test_connection_has_the_members_of_the_first_seed() -> None:
     assert (connection.status, connection.is_connected.get()) == ("disconnected", False)
     connection.set_connected()
     assert (connection.status, connection.is_connected.get()) == ("connected", True)
-    assert (connection.was_disconnected, connection.last_connected_at) == (True, START)
+    assert connection.was_disconnected
+    assert connection.last_connected_at == START

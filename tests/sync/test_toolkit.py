@@ -81,7 +81,8 @@ async def test_reads_go_by_page_and_range_and_never_through_the_whole_store(
         return await read(*queries)
 
     monkeypatch.setattr(device.store, "read", watched)
-    pages, before = [], {}
+    pages: list[list[str]] = []
+    before: dict[str, Any] = {}
     while page := await notes.page(5, **before):
         pages.append([shown.value.title for shown in page])
         before = {"before": page[-1].updated_at}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -34,14 +35,14 @@ async def stage(
         devices.append(Device(clock, network, seed=len(devices) + 1, rest=way != "batch"))
         return devices[-1]
 
-    def rows() -> list[dict[str, object]]:
+    def rows() -> list[dict[str, Any]]:
         asked = json.dumps({"protocol": 1, "client_id": "reader"})
-        found: list[dict[str, object]] = json.loads(server("POST", "/api/sync", asked).body)["rows"]
+        found: list[dict[str, Any]] = json.loads(server("POST", "/api/sync", asked).body)["rows"]
         return found
 
     def items() -> dict[str, dict[str, object]]:
         if plain is None:
-            return {row["id"]: row["data"] for row in rows() if not row["deleted"]}  # type: ignore[misc]
+            return {row["id"]: row["data"] for row in rows() if not row["deleted"]}
         held = plain.collections[JOBS].items()
         return {key: {name: item[name] for name in ("title", "note", "done")} for key, item in held}
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.core.schema import ROWS
-from app.ports import Scan
+from app.ports import Batch, Scan
 from app.sync import rest_pull
 from tests.contracts.transport import JOBS
 from tests.fakes import Device, FakeClock, FakeNetwork, json_answer
@@ -48,9 +48,12 @@ async def test_list_longer_than_is_read_at_once_is_there_to_its_end(
     device: Device, clock: FakeClock, plain: PlainApi
 ) -> None:
     most: list[int] = []
-    device.store.fail_when = lambda batch: (
-        most.append(sum(getattr(write, "store", "") == ROWS for write in batch.writes)) is not None
-    )
+
+    def counted(batch: Batch) -> bool:
+        most.append(sum(write.store == ROWS for write in batch.writes))
+        return False
+
+    device.store.fail_when = counted
     client = await device.open()
     await clock.until(lambda: idle(client))
     assert await stored(device) == titles(plain)
@@ -81,9 +84,12 @@ async def test_long_list_that_did_not_change_costs_no_write(
     client = await device.open()
     await clock.until(lambda: idle(client))
     written: list[object] = []
-    device.store.fail_when = lambda batch: (
-        written.extend(w for w in batch.writes if getattr(w, "store", "") == ROWS) is not None
-    )
+
+    def noted(batch: Batch) -> bool:
+        written.extend(write for write in batch.writes if write.store == ROWS)
+        return False
+
+    device.store.fail_when = noted
     await client.sync()
     assert written == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from app.core.messages import COLLECTION, Message
 from app.core.schema import ROWS
 from app.errors import Unreachable
-from app.ports import HttpResponse, Scan
+from app.ports import Batch, HttpResponse, Scan
 from app.protocol import Problem
 from app.sync.client import Client
 from app.sync.rest_items import problem_in
@@ -146,7 +147,12 @@ async def test_slow_requests_are_settled_in_between(device: Device, clock: FakeC
 
     device.network._server = slow
     settled: list[int] = []
-    device.store.fail_when = lambda batch: settled.append(getattr(batch.result, "synced", 0)) and 0
+
+    def noted(batch: Batch) -> bool:
+        settled.append(getattr(batch.result, "synced", 0))
+        return False
+
+    device.store.fail_when = noted
     client = await device.open()
     await send(client, *map(str, range(6)))
     await clock.until(lambda: idle(client))
@@ -245,10 +251,12 @@ async def test_list_that_did_not_change_costs_no_write(
     await clock.until(lambda: idle(client))
     assert await stored(visitor) == [{"title": "one", "owner": "them"}]
     written: list[Any] = []
-    visitor.store.fail_when = lambda batch: (
-        written.extend(write for write in batch.writes if getattr(write, "store", "") == ROWS)
-        is not None
-    )
+
+    def noted(batch: Batch) -> bool:
+        written.extend(write for write in batch.writes if write.store == ROWS)
+        return False
+
+    visitor.store.fail_when = noted
     await client.sync()
     assert any("If-None-Match" in headers for headers in visitor.network.headers)
     assert written == []
@@ -307,7 +315,7 @@ async def test_device_can_change_between_the_ways_to_our_server(
         client = await device.open()
         texts += [f"mine {turn}", f"theirs {turn}"]
         await send(client, texts[-2])
-        await clock.until(lambda client=client: idle(client))  # type: ignore[misc]
+        await clock.until(partial(idle, client))
         await send(other, texts[-1])
         await clock.until(lambda: idle(other))
         gone = await jobs_of(other).save(Job(title="Gone"))

@@ -44,7 +44,7 @@ class Entry:
     def __eq__(self, other: object) -> bool:
         raise AssertionError("compared by its content")
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as for any class with an __eq__
 
 
 def test_entries_that_are_there_before_and_after_are_compared_by_identity() -> None:
