@@ -1,7 +1,6 @@
-"""The first Python that runs: loads the app so that the browser gets turns meanwhile.
+"""The first Python that runs: loads the app in pieces, so that the browser gets turns in between.
 
-One long import would hold up painting and taps for as long as it takes. Where Python can wait in
-the middle of one, it does; elsewhere (Firefox, Safari) the app comes in pieces, a turn after each.
+One long import would hold up painting and taps for as long as it takes.
 """
 
 from __future__ import annotations
@@ -46,26 +45,14 @@ PIECES = (
     "app.ui.shell",
     "app.main",
 )
-"""What is imported in a turn each, with whatever it needs besides; an order, not a list of all.
-The last one needs all others."""
+"""What is imported in a turn each, with whatever it needs besides; an order, not a list of all."""
 
 
 async def start() -> None:
     """Load the app, and start it."""
-    await load()
-    from app.main import main
-
-    await main()
-
-
-async def load() -> None:
-    """Import the app, and give the browser turns."""
-    from app.browser import turns
-
-    if turns.can_be_given():
-        with turns.given():
-            import_module(PIECES[-1])
-        return
     for piece in PIECES:
         import_module(piece)
         await asyncio.sleep(0)
+    from app.main import main
+
+    await main()

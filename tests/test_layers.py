@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "browser": {"ground", "core", "browser"},
     "ui": {"ground", "core", "sync", "ui"},
     "main": {"ground", "core", "memory", "sync", "browser", "ui"},
-    "start": {"main", "browser"},
+    "start": {"main"},
     "server": {"ground", "core", "server"},
     "runtime": {"runtime"},
     "serve": {"server"},

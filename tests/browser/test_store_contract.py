@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import mimetypes
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
-from tests.browser.python_page import python_page, result_of
+from tests.browser.servers import ROOT
 from tests.contracts.store import ALL, UPGRADING
 
-FILES = ("tests/__init__.py", "tests/contracts/__init__.py", "tests/contracts/store.py")
-SOURCE = """
-import traceback
+ORIGIN = "http://localhost:1"
+PAGE = """<!doctype html><meta charset="utf-8"><title>Store contract</title>
+<script type="module" src="./assets/idb.js"></script>
+<script type="module" src="./runtime/dist/pyscript/core.js"></script>
+<p id="result"></p>
+<script type="py" config="./contract.toml">
+import json, traceback
+from js import document
 from app.browser.idb import IndexedDBStore
 from tests.contracts.store import ALL, UPGRADING
 
-result = {}
+outcomes = {}
 for case in UPGRADING:
     async def open_with(upgrades, name=case.__name__):
         store = IndexedDBStore(name, upgrades)
@@ -24,9 +31,9 @@ for case in UPGRADING:
         return store
     try:
         await case(open_with)
-        result[case.__name__] = "passed"
+        outcomes[case.__name__] = "passed"
     except BaseException:
-        result[case.__name__] = traceback.format_exc()
+        outcomes[case.__name__] = traceback.format_exc()
 for case in ALL:
     async def reopen(name=case.__name__):
         store = IndexedDBStore(name)
@@ -34,21 +41,49 @@ for case in ALL:
         return store
     try:
         await case(await reopen(), reopen)
-        result[case.__name__] = "passed"
+        outcomes[case.__name__] = "passed"
     except BaseException:
-        result[case.__name__] = traceback.format_exc()
-"""
+        outcomes[case.__name__] = traceback.format_exc()
+document.getElementById("result").textContent = json.dumps(outcomes)
+</script>"""
+
+
+def contract_toml() -> str:
+    """Return the page's configuration: the app's, with the contract's files added."""
+    config = (ROOT / "pyscript.toml").read_text()
+    files = ["tests/__init__.py", "tests/contracts/__init__.py", "tests/contracts/store.py"]
+    return config + "".join(f'"./{name}" = "./{name}"\n' for name in files)
+
+
+def serve(route: Route) -> None:
+    """Answer with a file of the repository; the page has no server."""
+    path = route.request.url.removeprefix(f"{ORIGIN}/").partition("?")[0]
+    made = {"contract.html": PAGE, "contract.toml": contract_toml()}
+    if path in made:
+        route.fulfill(body=made[path], content_type="text/html; charset=utf-8")
+    elif (ROOT / path).is_file():
+        kind = {"mjs": "text/javascript"}.get(path.rpartition(".")[2])
+        content_type = kind or mimetypes.guess_type(path)[0] or "application/octet-stream"
+        route.fulfill(body=(ROOT / path).read_bytes(), content_type=content_type)
+    else:
+        route.fulfill(status=404)
 
 
 @pytest.fixture(scope="module")
-def contract_page(chromium: Browser) -> Iterator[Page]:
-    with python_page(chromium, SOURCE, FILES) as page:
-        yield page
+def contract_page(chromium: Browser) -> Any:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.route(f"{ORIGIN}/**", serve)
+    page.goto(f"{ORIGIN}/contract.html")
+    yield page
+    context.close()
 
 
 @pytest.fixture(scope="module")
 def outcomes(contract_page: Page) -> dict[str, str]:
-    found: dict[str, str] = result_of(contract_page)
+    result = contract_page.locator("#result")
+    contract_page.wait_for_function("document.getElementById('result').textContent")
+    found: dict[str, str] = json.loads(result.text_content() or "")
     return found
 
 
