@@ -130,7 +130,7 @@ class _Pull:
             if self.is_current or _key(row) in pushed:
                 yield row, stored, _key(row) in there
 
-    def moved_on(self, reset: Reset, epoch: str | None, now: int) -> Iterator[Put]:
+    def moved_on(self, reset: Reset, epoch: str | None, now: int) -> Iterator[Put | Delete]:
         """Return the writes that say how far the pull is, since when, and in which history.
 
         Not every server names its history. That it is another one than before is kept to be told.
@@ -143,6 +143,8 @@ class _Pull:
             yield reset.put()
             if named:
                 yield put(EPOCH, named)
+        if any(map(is_settled, self.response.results)):  # the cursor was put back as well
+            yield Delete(METADATA, "cursor")
 
 
 def forget_cursor() -> Decision:
