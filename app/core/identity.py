@@ -15,7 +15,7 @@ as it was when the action was made: then the action cannot have had an effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,11 @@ def is_settled(result: Result | None) -> bool:
     """Tell whether an action was refused since its client has said that it settled it."""
     problem = None if result is None else result.error
     return problem is not None and problem.code == SETTLED
+
+
+def was_put_back(results: Iterable[Result]) -> bool:
+    """Tell whether an answer says that this device is older than what the server heard of it."""
+    return any(map(is_settled, results))
 
 
 def identify(fresh: str) -> Decision:

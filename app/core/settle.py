@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.decision import Decision
 from app.core.entry import Entry, Outcome, by_item, read_entries
-from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled
+from app.core.identity import NOBODY, PERHAPS_DONE, Identity, is_settled, was_put_back
 from app.core.invalid import NOTED, Check, fits_always, note, rows_only
 from app.core.metadata import CLIENT_ID, CURSOR, EPOCH, RESET, RESTORED, Stored, put, text_of
 from app.core.order import freed, freed_in_order, restated, rewrites, waiting_for
@@ -143,7 +143,7 @@ class _Pull:
             yield reset.put()
             if named:
                 yield put(EPOCH, named)
-        if any(map(is_settled, self.response.results)):  # the cursor was put back as well
+        if was_put_back(self.response.results):  # the cursor was put back as well
             yield Delete(METADATA, "cursor")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from app.core.claim import Claim, claim, claim_none, requeue
 from app.core.decision import Decision
 from app.core.entry import Entry, due, read_entries
-from app.core.identity import Identity, is_settled
+from app.core.identity import Identity, was_put_back
 from app.core.settle import Settled, settle
 from app.errors import Refused, StorageError, TransportError, Unreachable
 from app.ports import Clock, Random, Store
@@ -203,7 +203,7 @@ class Engine:
                 raise answer.broke_off
             return settled.add(await self._judge(answer.broke_off, [answer.refused])), True
         settled.add(await self._runner.run_all(claimed.local))
-        begins_anew = any(map(is_settled, answer.response.results))
+        begins_anew = was_put_back(answer.response.results)
         more = answer.response.has_more or settled.freed > 0 or begins_anew
         return settled, more or (claimed.full and settled.progressed)
 
