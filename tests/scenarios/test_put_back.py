@@ -71,6 +71,21 @@ async def lose_a_time(device: Device, clock: FakeClock, *texts: str) -> None:
     put_back(device, kept)
 
 
+async def test_cursor_that_was_put_back_with_the_device_is_not_followed(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    """It may be of a history that the server has lost, and given out again."""
+    await lose_a_time(device, clock, "a", "b", "c")
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    begun = len(network.requests)
+    await send(client, "new")
+    await clock.until(lambda: idle(client))
+    refused, anew = [body["cursor"] for *_, body in network.requests[begun:] if body][:2]
+    assert refused is not None
+    assert anew is None
+
+
 async def test_new_actions_of_a_device_that_was_put_back_are_sent_by_themselves(
     device: Device, clock: FakeClock, server: Loopback
 ) -> None:
