@@ -158,6 +158,7 @@ class App:
         driftline.ready()
         gc.freeze()  # what is loaded by now is never garbage: looking through it delays a tap
         gc.set_threshold(COLLECT_AFTER)
+        gc.enable()
         watch_network(self._client.resume, self._client.connection.set_disconnected)
         tell_browser(self._client.status, self._background.note, show_badge)
         self._client.connection.is_connected.subscribe(self._listen)

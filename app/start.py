@@ -6,7 +6,10 @@ One long import would hold up painting and taps for as long as it takes.
 from __future__ import annotations
 
 import asyncio
+import gc
 from importlib import import_module
+
+from app.precompiled import use_recorded_methods
 
 PIECES = (
     "typing_extensions",
@@ -50,6 +53,8 @@ PIECES = (
 
 async def start() -> None:
     """Load the app, and start it."""
+    gc.disable()  # what is loaded now stays; `app.main` has it looked for again
+    use_recorded_methods()
     for piece in PIECES:
         import_module(piece)
         await asyncio.sleep(0)

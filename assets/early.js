@@ -45,6 +45,13 @@ try {
   Object.defineProperty(window, "indexedDB", { value: storage, configurable: true });
 }
 
+// The interpreter is asked for at once, and compiled while PyScript's scripts arrive; runtime/boot.mjs takes it from
+// here. Where this fails it asks again, and says why that fails.
+window.driftlineInterpreter = window.WebAssembly?.compileStreaming?.(
+  fetch("./runtime/dist/pyodide/pyodide.asm.wasm", { credentials: "same-origin" }),
+);
+window.driftlineInterpreter?.catch(() => {});
+
 // The browser offers to install the app when it likes, also before Python listens (app/browser/device.py).
 addEventListener("beforeinstallprompt", (event) => {
   event.preventDefault();

@@ -9,6 +9,8 @@ from runtime.npm import Node
 
 BUNDLE = "app.zip"
 DIGEST = "app.digest"
+METHODS = "methods.bin"
+"""What `app/precompiled.py` looks for beside itself."""
 # Asserts and docstrings stay: what runs is what was tested, and no start is measurably slower.
 _OPTIMIZE = 0
 
@@ -35,7 +37,8 @@ def is_fresh(app_dir: Path, dist: Path) -> bool:
 def compile_app(node: Node, app_dir: Path, dist: Path) -> dict[str, bytes]:
     """Compile `app_dir` with the runtime built in `dist`; tracebacks name files as `app/x.py`."""
     files = {f"{app_dir.name}/{name}": data for name, data in read_tree(app_dir, ".py").items()}
-    (compiled,) = compile_sources(node, [Sources(files, "", _OPTIMIZE)], dist)
+    methods = f"{app_dir.name}/{METHODS}"
+    (compiled,) = compile_sources(node, [Sources(files, "", _OPTIMIZE, methods)], dist)
     return compiled
 
 

@@ -41,6 +41,7 @@ const imports =
 const createPyodideModule = async (settings) => {
   const { default: create } = await import("./pyodide.asm.mjs");
   const created = await create(settings);
+  settings.API.rawRun("import quickimport; quickimport.install()");
   for (const name of imports.split(" ")) {
     await turn();
     settings.API.rawRun(`import ${name}`);
@@ -50,8 +51,29 @@ const createPyodideModule = async (settings) => {
 };
 const env = { PYTHONDONTWRITEBYTECODE: "1", PYDANTIC_DISABLE_PLUGINS: "__all__", PYTHONTZPATH: "" };
 
+// While `load` runs, whoever asks for the interpreter's file gets the compiled module, and may instantiate it.
+const withInterpreter = async (module, load) => {
+  const { fetch } = globalThis;
+  const { instantiateStreaming } = WebAssembly;
+  globalThis.fetch = (url, ...rest) =>
+    String(url).endsWith("/pyodide.asm.wasm") ? module.catch(() => fetch(url, ...rest)) : fetch(url, ...rest);
+  WebAssembly.instantiateStreaming = async (source, imports) => {
+    const given = await source;
+    if (!(given instanceof WebAssembly.Module)) return instantiateStreaming(given, imports);
+    return { module: given, instance: await WebAssembly.instantiate(given, imports) };
+  };
+  try {
+    return await load();
+  } finally {
+    Object.assign(globalThis, { fetch });
+    Object.assign(WebAssembly, { instantiateStreaming });
+  }
+};
+
 export const loadPyodide = async (options) => {
-  const pyodide = await load({ ...options, fsInit, createPyodideModule, env });
+  const start = () => load({ ...options, fsInit, createPyodideModule, env });
+  const module = globalThis.driftlineInterpreter;
+  const pyodide = await (module ? withInterpreter(module, start) : start());
   await turn(); // PyScript comes next
   return pyodide;
 };

@@ -1,6 +1,7 @@
 """Host side of the compiler: hand source trees to the shipped interpreter under Node."""
 
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +14,23 @@ from runtime.paths import RUNTIME
 
 @dataclass(frozen=True)
 class Sources:
-    """Python files to compile, by relative path, and the folder that tracebacks shall name."""
+    """Python files to compile, by relative path, and the folder that tracebacks shall name.
+
+    `methods` is where to leave the code of what their dataclasses generate: `package/file`.
+    """
 
     files: Mapping[str, bytes]
     prefix: str
     optimize: int
+    methods: str = ""
 
 
 def compile_sources(
     node: Node, batches: list[Sources], dist: Path | None = None
 ) -> list[dict[str, bytes]]:
     """Compile each batch to .pyc files, all in one interpreter; raises ToolError.
+
+    What was asked for of methods is among the files. What the interpreter says goes to stderr.
 
     The interpreter runs on the library of the built runtime `dist`, which starts sooner, or on
     the one of its npm package.
@@ -33,8 +40,8 @@ def compile_sources(
         command = [node.node, str(RUNTIME / "compile.mjs"), json.dumps(jobs)]
         if dist is not None:
             command.append(str(dist))
-        run(command, environment=node.environment())
-        return [read_tree(Path(str(job["target"])), ".pyc") for job in jobs]
+        sys.stderr.write(run(command, environment=node.environment()))
+        return [read_tree(Path(str(job["target"]))) for job in jobs]
 
 
 def _prepare(folder: Path, batch: Sources) -> dict[str, str | int]:
@@ -46,4 +53,5 @@ def _prepare(folder: Path, batch: Sources) -> dict[str, str | int]:
         "target": str(target),
         "prefix": batch.prefix,
         "optimize": batch.optimize,
+        "methods": batch.methods,
     }

@@ -11,10 +11,13 @@ from pathlib import Path
 from runtime.compiler import Sources, compile_sources
 from runtime.npm import Node
 from runtime.paths import RUNTIME, read_names
+from runtime.typed_dicts import without_typed_dicts
 from runtime.wheels import is_compiled
 
 STDLIB_PREFIX = "/lib/python314.zip/"
 SITE_PREFIX = "/lib/python3.14/site-packages/"
+QUICK_IMPORT = RUNTIME / "quickimport.py"
+_SCHEMAS = "pydantic_core/core_schema.py"
 _OPTIMIZE = 2
 _DROPPED = read_names(RUNTIME / "dropped.txt")
 _ENCODINGS = read_names(RUNTIME / "encodings.txt")
@@ -31,6 +34,8 @@ def build_python(
     site: dict[str, bytes] = {}
     for wheel in wheels:
         (site if is_compiled(wheel) else library).update(keep_sources(wheel))
+    site[_SCHEMAS] = without_typed_dicts(site[_SCHEMAS])
+    library[QUICK_IMPORT.name] = QUICK_IMPORT.read_bytes()
     in_library, in_site = compile_sources(
         node,
         [Sources(library, STDLIB_PREFIX, _OPTIMIZE), Sources(site, SITE_PREFIX, _OPTIMIZE)],

@@ -78,6 +78,59 @@ def test_worker_fetches_only_what_it_keeps_or_runs(server: Server, open_app: Ope
     }
 
 
+KEEP_PYTHON = """
+addEventListener("DOMContentLoaded", async () => {
+  const { hooks } = await import(document.querySelector('script[src$="/pyscript/core.js"]').src);
+  hooks.main.onReady.add(({ interpreter }) => (window.python = interpreter));
+});"""
+SHORT_WAYS = """
+import dataclasses, gc, sys
+importers = {type(sys.path_importer_cache[path]).__name__ for path in sys.path if "zip" in path}
+" ".join([*importers, type(dataclasses.exec).__name__, str(gc.isenabled())])
+"""
+ASKED = """
+const [{ domInteractive }] = performance.getEntriesByType("navigation");
+const asked = performance.getEntriesByType("resource");
+return asked.filter(({ name }) => name.endsWith("/pyodide.asm.wasm"))
+  .map(({ startTime }) => startTime < domInteractive);"""
+
+
+def test_interpreter_is_asked_for_once_before_the_page_is_read_to_its_end(
+    server: Server, open_app: OpenApp
+) -> None:
+    assert open_app(server).page.evaluate(f"() => {{ {ASKED} }}") == [True]
+
+
+def test_start_goes_on_where_the_first_request_for_the_interpreter_fails(
+    server: Server, open_app: OpenApp
+) -> None:
+    asked: list[Route] = []
+
+    def spoil(page: Page) -> None:
+        def fail_once(route: Route) -> None:
+            asked.append(route)
+            if len(asked) == 1:
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route(re.compile(r"pyodide\.asm\.wasm$"), fail_once)
+
+    app = open_app(server, ready=False, spoil=spoil, service_workers="block")
+    app.watch.allow.append("pyodide.asm.wasm")
+    app.wait_ready()
+    assert len(asked) == 2
+
+
+def test_python_starts_by_the_short_ways_and_looks_for_garbage_afterwards(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server, spoil=script(KEEP_PYTHON))
+    assert (
+        app.page.evaluate("code => python.runPython(code)", SHORT_WAYS) == "QuickImporter _Run True"
+    )
+
+
 def panel_text(app: App) -> str:
     """Return all of the panel's text, folded-up details too."""
     return app.by_test_id("boot-error").text_content() or ""

@@ -7,6 +7,9 @@ from pathlib import Path
 from runtime import npm
 from runtime.app_bundle import compile_app, sources_digest
 from runtime.archive import write_stored
+from runtime.compiler import Sources, compile_sources
+from runtime.paths import RUNTIME
+from runtime.typed_dicts import without_typed_dicts
 from tests.runtime.conftest import RunShipped
 
 UNCHECKED_HASH = 1
@@ -103,6 +106,88 @@ def test_a_traceback_from_the_bundle_names_file_and_line(
     assert 'File "app/core/broken.py", line 5, in fail' in said
     assert doc == "Why."
     assert file == "/mounted/app.zip/app/__init__.pyc"
+
+
+READ_ONCE = """
+import importlib, json, sys, zipimport
+import quickimport
+quickimport.install()
+by_itself = []
+read = zipimport._get_data
+zipimport._get_data = lambda *given: by_itself.append(given[1][0]) or read(*given)
+sys.path[:0] = ["/mounted/quick.zip", "/mounted/mixed.zip"]
+import inner.deeper.leaf, packed, source
+missing = importlib.util.find_spec("inner.nothing")
+leaf = sys.modules["inner.deeper.leaf"]
+json.dumps([
+    [leaf.WHO, leaf.__file__, inner.__file__, list(inner.__path__), inner.deeper.WHO],
+    [packed.WHO, source.WHO, sorted(set(by_itself)), missing, type(leaf.__loader__).__name__],
+    leaf.__loader__.get_data("/mounted/quick.zip/inner/data.txt").decode(),
+])
+"""
+
+
+def test_bytecode_in_archives_is_read_once_and_all_else_as_ever(
+    run_shipped: RunShipped, node: npm.Node, dist: Path, tmp_path: Path
+) -> None:
+    names = ("inner/__init__.py", "inner/deeper/__init__.py", "inner/deeper/leaf.py", "packed.py")
+    files = {name: f"WHO = {name!r}\n".encode() for name in names}
+    (compiled,) = compile_sources(node, [Sources(files, "", 0)], dist)
+    packed = compiled.pop("packed.pyc")
+    write_stored(tmp_path / "quick.zip", compiled | {"inner/data.txt": b"beside"})
+    with zipfile.ZipFile(tmp_path / "mixed.zip", "w") as mixed:
+        mixed.writestr("packed.pyc", packed, zipfile.ZIP_DEFLATED)
+        mixed.writestr("source.py", "WHO = 'source'\n", zipfile.ZIP_STORED)
+    root = "/mounted/quick.zip/inner"
+    mine, others, data = run_shipped(READ_ONCE, tmp_path)
+    leaf, paths = f"{root}/deeper/leaf.pyc", [root]
+    deeper = "inner/deeper/__init__.py"
+    assert mine == ["inner/deeper/leaf.py", leaf, f"{root}/__init__.pyc", paths, deeper]
+    said_by_itself = ["/mounted/mixed.zip/packed.pyc", "/mounted/mixed.zip/source.py"]
+    assert others == ["packed.py", "source", said_by_itself, None, "QuickImporter"]
+    assert data == "beside"
+
+
+NOTHING_COMPILED = """
+import dataclasses, importlib, json, sys, zipfile
+sys.path.insert(0, "/mounted/app.zip")
+from app.precompiled import use_recorded_methods
+use_recorded_methods()
+
+seen = []
+run = dataclasses.exec
+dataclasses.exec = lambda source, *rest: seen.append(source in run._recorded) or run(source, *rest)
+sys.modules["js"] = _Anything("js")
+for name in zipfile.ZipFile("/mounted/app.zip").namelist():
+    if name.endswith(".pyc"):
+        module = name.removesuffix(".pyc").removesuffix("/__init__").replace("/", ".")
+        importlib.import_module(module)
+json.dumps([len(seen), seen.count(False)])
+"""
+
+
+def test_no_dataclass_of_the_app_or_of_pydantic_is_compiled_on_the_page(
+    dist: Path, run_shipped: RunShipped
+) -> None:
+    stand_in = (RUNTIME / "record_methods.py").read_text()
+    made, compiled = run_shipped(stand_in + NOTHING_COMPILED, dist)
+    assert made > 100
+    assert compiled == 0
+
+
+def test_descriptions_of_schemas_have_no_fields_on_the_page() -> None:
+    source = b"""
+class Plain(TypedDict, total=False):
+    field: Required[int]
+
+class Derived(Plain, total=False):
+    other: str
+
+class Else(list):
+    kept: int
+"""
+    expected = b"class Plain(dict):\n    pass\n\nclass Derived(dict):\n    pass\n\n"
+    assert without_typed_dicts(source) == expected + b"class Else(list):\n    kept: int"
 
 
 def test_the_digest_of_the_sources_follows_names_and_contents(tmp_path: Path) -> None:
