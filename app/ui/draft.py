@@ -41,6 +41,10 @@ class DraftKeeper:
         if name != self._name:
             self._name, self._kept = name, ""
 
+    def rename(self, name: str) -> None:
+        """Keep the same field under another name from now on; nothing is kept of it there yet."""
+        self._name, self._kept = name, ""
+
     def flush(self) -> None:
         """Keep at once what was typed last."""
         if self._timer is not None:

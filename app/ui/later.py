@@ -14,6 +14,7 @@ LATER = (
     "app.ui.note_words",
     "app.ui.conflict_card",
     "app.ui.note_list",
+    "app.ui.note_overview",
     "app.ui.notes_page",
     "app.sync.outbox_view",
     "app.ui.outbox_words",

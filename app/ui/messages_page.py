@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from js import document
@@ -19,7 +19,7 @@ from app.ui.draft import DraftKeeper
 from app.ui.haptics import FAILED, SENT, TAPPED, feel
 from app.ui.messages import MessagesView
 from app.ui.news import Items, News, Unread, news, news_text, unread_text
-from app.ui.page import spawn, telling
+from app.ui.page import Taps, spawn, telling
 from app.ui.stretch import compare
 from app.ui.words import is_waiting
 
@@ -48,6 +48,7 @@ class MessagesPage:
         self._entered = False
         self._loading_older = False
         self._unread = Unread()
+        self._taps = Taps()
         verbs = {"retry": self._retry, "discard": self._discard}
         self._view = MessagesView(verbs, self._older, self._attend)
         self._composer = Composer(self._send)
@@ -154,7 +155,10 @@ class MessagesPage:
         self._view.show_older()
 
     def _retry(self, action_id: str) -> None:
-        spawn(telling(self._notify, self._client.queue.retry(action_id)))
+        self._tapped(action_id, self._client.queue.retry)
 
     def _discard(self, action_id: str) -> None:
-        spawn(telling(self._notify, self._client.queue.remove(action_id)))
+        self._tapped(action_id, self._client.queue.remove)
+
+    def _tapped(self, action_id: str, verb: Callable[[str], Coroutine[Any, Any, object]]) -> None:
+        self._taps.do(action_id, lambda: telling(self._notify, verb(action_id)))

@@ -53,6 +53,13 @@ class NoteEditor:
         self._write(draft)
         self._show_changed()
 
+    def saved(self, note: Note) -> None:
+        """Take a note for saved; what was written since stays, and is not."""
+        self._opened = note
+        part(self._form, "delete").hidden = False
+        self.refuse("", {})
+        self._show_changed()
+
     def follow(self, note: Note) -> None:
         """Show what became of the note elsewhere, in the fields that were not changed here."""
         written, before = self.written(), self._opened

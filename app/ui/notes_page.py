@@ -10,21 +10,18 @@ from js import document
 from app.core.notes import Note
 from app.errors import DriftlineError
 from app.sync.client import Client
-from app.sync.collection import Collection, Shown, View
+from app.sync.collection import Collection, Shown
 from app.sync.conflicts import Choice, Conflict
-from app.sync.report import Status
 from app.ui.conflict_card import ConflictCard
 from app.ui.dom import part
 from app.ui.draft import DraftKeeper
 from app.ui.note_editor import NoteEditor
 from app.ui.note_history import NoteHistory
-from app.ui.note_list import NoteList
+from app.ui.note_overview import NoteOverview
 from app.ui.note_words import draft_text, note_state, read_draft
-from app.ui.page import spawn, telling
+from app.ui.page import Taps, spawn, telling
 from app.ui.undo_bar import UndoBar
 
-PAGE = 200
-"""Notes read at a time; a search reads on until all on the device are there."""
 NEW = "new"
 """What the address says in place of an id for a note that is not there yet."""
 
@@ -49,23 +46,18 @@ class NotesPage:
         self._view = document.querySelector('[data-view="notes"]')
         self._open: str | None = None
         self._shown: Shown[Note] | None = None
-        self._list = NoteList(self._searched)
+        self._overview = NoteOverview(client, notes, self._follow_open)
         verbs = {"save": self._save, "delete": self._delete, "undo": self._undo}
         self._editor = NoteEditor(verbs | {"discard-draft": self._discard_draft}, self._changed)
         self._card = ConflictCard(self._choose)
         self._undo_bar = UndoBar(part(self._view, "undo-bar"))
         self._history = NoteHistory(part(self._view, "history"), notes)
         self._draft = DraftKeeper(client.drafts, "note:", self._written)
-        self._reading_on = False
-        self._deleted: list[Shown[Note]] = []
-        self._followed = (0, False)
+        self._taps = Taps()
 
     async def start(self) -> None:
         """See `Page`."""
-        await self._notes.load(PAGE)
-        self._notes.subscribe(self._render)
-        self._client.status.subscribe(self._follow_status)
-        self._list.enable()
+        await self._overview.start()
 
     def enter(self, item: str | None) -> None:
         """See `Page`."""
@@ -73,52 +65,17 @@ class NotesPage:
         if item != self._open:
             self._draft.flush()
             self._open, self._shown = item, None
-            self._list.mark(item)
+            self._overview.mark(item)
             spawn(self._show(item))
 
     def leave(self) -> None:
         """See `Page`."""
         self._draft.flush()
 
-    @property
-    def _offline(self) -> bool:
-        return self._client.status.get().connection.status == "disconnected"
-
-    def _follow_status(self, status: Status) -> None:
-        offline = status.connection.status == "disconnected"
-        if (status.conflicts, offline) != self._followed:
-            self._followed = status.conflicts, offline
-            spawn(self._find_deleted())
-
-    async def _find_deleted(self) -> None:
-        """Notes that are deleted here and changed by others are in no view, but in conflict."""
-        self._deleted = [
-            Shown(it.id, Note.model_validate(it.theirs), "conflict", (0, it.theirs_at))
-            for it in await self._notes.conflicts()
-            if it.kind == "deleted_here"
-        ]
-        self._render(self._notes.get_view())
-
-    def _render(self, view: View[Note]) -> None:
-        if not view.loaded:
-            return
-        self._list.render([*view.items, *self._deleted], offline=self._offline)
+    def _follow_open(self) -> None:
         part(self._view, "loading").hidden = True
         if self._open not in (None, NEW):
             spawn(self._follow(self._open or ""))
-
-    def _searched(self) -> None:
-        """Read on until the search has seen every note on the device."""
-        if self._list.query.strip() and not self._reading_on:
-            self._reading_on = True
-            spawn(self._read_on())
-
-    async def _read_on(self) -> None:
-        try:
-            while self._notes.get_view().has_more:
-                await self._notes.load_older(PAGE)
-        finally:
-            self._reading_on = False
 
     async def _show(self, item: str | None) -> None:
         """Show the list, an empty form, or a note with what was written on it before."""
@@ -177,7 +134,7 @@ class NotesPage:
     async def _tell(self, item: str, shown: Shown[Note]) -> None:
         undoable = shown.status == "pending" and await self._notes.undoable(item)
         if self._open == item:
-            state = note_state(shown.status, offline=self._offline)
+            state = note_state(shown.status, offline=self._overview.offline)
             reason = shown.error.message if shown.error else ""
             self._editor.tell(state, shown.status, reason, undo=undoable)
 
@@ -199,7 +156,8 @@ class NotesPage:
 
     def _save(self) -> None:
         if self._editor.is_changed:
-            spawn(self._save_written(self._editor.written(), self._shown))
+            note, shown = self._editor.written(), self._shown
+            self._taps.do(("save", self._open), lambda: self._save_written(note, shown))
 
     async def _save_written(self, note: Note, shown: Shown[Note] | None) -> None:
         try:
@@ -209,15 +167,24 @@ class NotesPage:
             return
         place = item if shown else NEW
         if self._open == place:
-            self._editor.open(note, is_new=False)
+            self._editor.saved(note)
             self._draft.begin("")
+            if place == NEW:
+                # Its state is read below; until then, one more save changes this note.
+                self._open, self._shown = item, Shown(item, note, "pending", order=(0, 0))
+                self._draft.rename(f"note:{item}")
+                self._overview.mark(item)
+                self._go(item)
         await self._client.drafts.keep(f"note:{place}", "")
-        if self._open == place == NEW:
-            self._go(item)
+        if self._open == item:
+            self._draft.changed()  # something may have been written meanwhile
+            await self._follow(item)
 
     def _delete(self) -> None:
         if self._shown is not None:
-            spawn(telling(self._notify, self._delete_note(self._shown.id)))
+            item = self._shown.id
+            work = self._delete_note
+            self._taps.do(("delete", item), lambda: telling(self._notify, work(item)))
 
     async def _delete_note(self, item: str) -> None:
         deletion = await self._notes.delete(item)
@@ -227,10 +194,11 @@ class NotesPage:
 
     def _undo(self) -> None:
         if self._open is not None:
-            spawn(telling(self._notify, self._notes.undo(self._open)))
+            item = self._open
+            self._taps.do(("undo", item), lambda: telling(self._notify, self._notes.undo(item)))
 
     def _choose(self, choice: Choice, merged: Note | None, seen: Conflict) -> None:
-        spawn(self._resolve(choice, merged, seen))
+        self._taps.do(("resolve", seen.id), lambda: self._resolve(choice, merged, seen))
 
     async def _resolve(self, choice: Choice, merged: Note | None, seen: Conflict) -> None:
         try:
@@ -239,6 +207,8 @@ class NotesPage:
             self._card.refuse(str(error))
             self._notify(str(error))
             return
+        if self._card.shows == seen.id:
+            self._card.hide()
         self._offer_undo("Conflict resolved.", lambda: self._notes.undo(seen.id))
 
     def _offer_undo(self, text: str, undo: Callable[[], Awaitable[Any]]) -> None:

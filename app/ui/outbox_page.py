@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from datetime import date, datetime
@@ -19,7 +20,7 @@ from app.ui.files import download, picked_text
 from app.ui.outbox_dialogs import DiscardDialog, EditDialog
 from app.ui.outbox_list import OutboxList
 from app.ui.outbox_words import file_name, imported_text, summary_text
-from app.ui.page import begin, spawn, telling
+from app.ui.page import Taps, begin, spawn, telling
 from app.ui.ticker import Ticker
 from app.ui.words import last_synced_text, plural
 
@@ -37,8 +38,8 @@ class OutboxPage:
         self._list = OutboxList(self._scroller, self._act, self._more)
         self._ticker = Ticker(lambda: self._list.tick(_now()))
         self._following: list[Unsubscribe] = []
+        self._taps = Taps()
         self._verbs = {
-            "retry": self._retry,
             "discard": self._discard,
             "edit": self._edit,
             "export": self._export,
@@ -87,10 +88,16 @@ class OutboxPage:
         part(self._scroller, "export-all").hidden = empty
 
     def _act(self, verb: str, entry: Entry) -> None:
-        self._do(self._verbs[verb](entry))
+        if verb == "retry":  # a dialog, or a file, takes the second tap for the others
+            self._taps.do(entry.id, lambda: self._begun(self._retry(entry)))
+        else:
+            self._do(self._verbs[verb](entry))
 
     def _do(self, work: Coroutine[Any, Any, object]) -> None:
-        spawn(begin(telling(self._notify, work)))
+        spawn(self._begun(work))
+
+    def _begun(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+        return begin(telling(self._notify, work))
 
     def _more(self) -> None:
         self._do(self._pages.load_more())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Protocol
 
 from app.errors import DriftlineError
@@ -37,7 +37,7 @@ def begin(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.Task(work, loop=loop, eager_start=True)  # type: ignore[call-arg]  # from 3.12 on
 
 
-def spawn(work: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> None:
+def spawn(work: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
     """Run `work`, or what was begun, beside everything else.
 
     What it raises is logged, never swallowed.
@@ -45,6 +45,25 @@ def spawn(work: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> None:
     task = asyncio.ensure_future(work)
     _tasks.add(task)
     task.add_done_callback(_ended)
+
+
+class Taps:
+    """Does what a person taps for; the same again, while it is being done, is the same tap.
+
+    Otherwise a double tap would do it twice, or be refused the second time and say so.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: set[Hashable] = set()
+
+    def do(self, what: Hashable, work: Callable[[], Awaitable[Any]]) -> None:
+        """Do `work` beside everything else, unless `what` is being done."""
+        if what in self._under_way:
+            return
+        self._under_way.add(what)
+        task = asyncio.ensure_future(work())
+        task.add_done_callback(lambda _task: self._under_way.discard(what))
+        spawn(task)
 
 
 def _ended(task: asyncio.Future[Any]) -> None:

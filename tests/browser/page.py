@@ -12,6 +12,8 @@ BOOT_ERROR_TIMEOUT = 10_000
 TIMEOUT = 15_000
 POLLING = 50
 """Milliseconds between looks: a tab in the background is drawn seldom, and never waited for so."""
+DOUBLE_TAP = "button => (button.focus(), button.click(), button.click())"
+"""Two taps, nothing in between: what the first one asks for is still being done at the second."""
 MOST_CRASHES = 3
 crashes: list[str] = []
 """The addresses of tabs whose renderer crashed while the app was starting, in this run."""

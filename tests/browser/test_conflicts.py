@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenApp
 from tests.browser.notes import Notes
-from tests.browser.page import App
+from tests.browser.page import DOUBLE_TAP, App
 from tests.browser.servers import Server
 
 CHOICES = {"Mine": "Keep mine", "Theirs": "Use server", "Both": "Merge"}
@@ -89,7 +89,9 @@ def test_resolution_made_offline_can_be_undone_and_made_again(
 ) -> None:
     mine, _ = in_conflict(server, open_app)
     mine.app.offline()
-    mine.choose("Keep mine").wait_for(("pending", "Hut"))
+    mine.conflict.get_by_role("button", name="Keep mine", exact=True).evaluate(DOUBLE_TAP)
+    mine.wait_for(("pending", "Hut"))
+    expect(mine.app.by_test_id("notice")).to_be_empty()
     mine.app.by_test_id("undo").get_by_role("button", name="Undo").click()
     mine.wait_for(("conflict", "Hut"))
     mine.choose("Use server").wait_for(("synced", "Hut"))

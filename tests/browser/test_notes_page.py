@@ -94,6 +94,40 @@ def test_draft_is_neither_of_a_note_that_was_saved_nor_put_over_what_is_being_wr
     notes.save().wait_for(("synced", "First"), ("synced", "Second"))
 
 
+SAVE_TWICE_AND_WRITE_ON = """form => {
+  const [save, body] = [form.querySelector('[data-part="save"]'), form.querySelector("textarea")];
+  body.focus();
+  save.click();
+  save.click();
+  body.setRangeText(" and more", body.value.length, body.value.length, "end");
+  body.dispatchEvent(new Event("input", {bubbles: true}));
+}"""
+"""In one task of the page, so that nothing can be stored in between."""
+
+
+def test_double_tap_saves_a_note_once_and_what_is_written_meanwhile_stays(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server).wait_installed().wait_for_connection("connected").offline()
+    notes = Notes(app).enter()
+    body = notes.form.get_by_label("Body")
+    notes.page.get_by_role("button", name="New note").click()
+    for before in ("Key", "Key and more!"):
+        notes.fill("Hut", before)
+        notes.form.evaluate(SAVE_TWICE_AND_WRITE_ON)
+        expect(notes.form.get_by_text("Draft kept on this device")).to_be_visible()
+        notes.wait_for(("pending", "Hut"))
+        expect(body).to_be_focused()
+        expect(body).to_have_value(f"{before} and more")
+    expect(notes.note("Hut")).to_contain_text("Key and more!")
+    app.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    app.reload()
+    expect(body).to_have_value("Key and more! and more")
+    app.online()
+    notes.wait_for(("synced", "Hut"))
+    assert [row["data"]["body"] for row in server.rows("notes")] == ["Key and more!"]
+
+
 def test_what_others_change_shows_in_the_open_note_but_not_over_what_is_being_written(
     server: Server, open_app: OpenApp
 ) -> None:
