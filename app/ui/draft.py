@@ -29,6 +29,7 @@ class DraftKeeper:
         self._read = read
         self._kept = ""
         self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[None] | None = None
         on(document, "visibilitychange", self._visibility_changed)
 
     def begin(self, text: str) -> None:
@@ -38,8 +39,7 @@ class DraftKeeper:
     def follow(self, name: str) -> None:
         """Keep another field from now on; `begin` says what is kept of it already."""
         self.flush()
-        if name != self._name:
-            self._name, self._kept = name, ""
+        self.rename(name)
 
     def rename(self, name: str) -> None:
         """Keep the same field under another name from now on; nothing is kept of it there yet."""
@@ -51,6 +51,11 @@ class DraftKeeper:
             self._timer.cancel()
             self._timer = None
             self._keep()
+
+    async def settled(self) -> None:
+        """Return once everything that was to be kept is written."""
+        if self._writing is not None:
+            await self._writing
 
     def changed(self) -> None:
         """Note that the text may have changed."""
@@ -66,7 +71,8 @@ class DraftKeeper:
         text = self._read()
         if text != self._kept:
             self._kept = text
-            spawn(self._write(self._name, text))
+            self._writing = asyncio.ensure_future(self._write(self._name, text))
+            spawn(self._writing)
 
     async def _write(self, name: str, text: str) -> None:
         try:

@@ -8,8 +8,8 @@ from typing import Any
 from app.core.notes import MAX_TITLE, Note
 from app.protocol import MAX_TEXT
 from app.ui.dom import by_test_id, on, part, set_text
+from app.ui.note_draft import FIELDS
 
-FIELDS = ("title", "body")
 VERBS = ("save", "delete", "discard-draft", "undo")
 
 
@@ -53,21 +53,19 @@ class NoteEditor:
         self._write(draft)
         self._show_changed()
 
-    def saved(self, note: Note) -> None:
-        """Take a note for saved; what was written since stays, and is not."""
+    def saved(self, note: Note, *, is_new: bool = False) -> None:
+        """Take this for what is saved; what else the fields hold stays, and is not."""
         self._opened = note
-        part(self._form, "delete").hidden = False
+        part(self._form, "delete").hidden = is_new
         self.refuse("", {})
         self._show_changed()
 
-    def follow(self, note: Note) -> None:
-        """Show what became of the note elsewhere, in the fields that were not changed here."""
-        written, before = self.written(), self._opened
+    def follow(self, written: Note, note: Note) -> None:
+        """Show what is `written` now that the note has changed elsewhere."""
         self._opened = note
         for name in FIELDS:
-            mine, opened = getattr(written, name), getattr(before, name)
-            if mine == opened and mine != getattr(note, name):
-                self._fields[name].value = getattr(note, name)
+            if self._fields[name].value != getattr(written, name):
+                self._fields[name].value = getattr(written, name)
         self._show_changed()
 
     def written(self) -> Note:
@@ -79,6 +77,11 @@ class NoteEditor:
     def is_changed(self) -> bool:
         """Whether the fields hold something that was not saved."""
         return self.written() != self._opened
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a note is shown."""
+        return not self._form.hidden
 
     def tell(self, state: str, status: str, reason: str = "", *, undo: bool = False) -> None:
         """Show what became of the note: `state` in words, and why where it was refused."""

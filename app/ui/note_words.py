@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 from app.core.notes import Note
@@ -91,17 +90,3 @@ def resolution_text(choice: str, name: str, resolved_at: int, now: datetime) -> 
     when = moment(resolved_at)
     day = day_text(when.date(), now.date())
     return f"{name or 'Somebody'} {done} · {day}, {clock_time(when)}"
-
-
-def draft_text(note: Note) -> str:
-    """Return what was written and not saved as it is kept."""
-    return json.dumps(note.model_dump())
-
-
-def read_draft(text: str) -> Note:
-    """Return what a draft holds; one that cannot be read any more counts as text of the body."""
-    try:
-        fields = json.loads(text)
-        return Note.model_construct(title=str(fields["title"]), body=str(fields["body"]))
-    except (ValueError, KeyError, TypeError):
-        return Note.model_construct(title="", body=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from js import document
@@ -14,11 +15,11 @@ from app.sync.collection import Collection, Shown
 from app.sync.conflicts import Choice, Conflict
 from app.ui.conflict_card import ConflictCard
 from app.ui.dom import part
-from app.ui.draft import DraftKeeper
-from app.ui.note_editor import NoteEditor
+from app.ui.note_draft import NoteDraft
 from app.ui.note_history import NoteHistory
 from app.ui.note_overview import NoteOverview
-from app.ui.note_words import draft_text, note_state, read_draft
+from app.ui.note_words import note_state
+from app.ui.note_writing import NoteWriting
 from app.ui.page import Taps, spawn, telling
 from app.ui.undo_bar import UndoBar
 
@@ -39,7 +40,6 @@ class NotesPage:
         notify: Callable[[str], None],
         go: Callable[[str | None], None],
     ) -> None:
-        self._client = client
         self._notes = notes
         self._notify = notify
         self._go = go
@@ -48,11 +48,11 @@ class NotesPage:
         self._shown: Shown[Note] | None = None
         self._overview = NoteOverview(client, notes, self._follow_open)
         verbs = {"save": self._save, "delete": self._delete, "undo": self._undo}
-        self._editor = NoteEditor(verbs | {"discard-draft": self._discard_draft}, self._changed)
+        self._writing = NoteWriting(verbs | {"discard-draft": self._discard_draft}, client.drafts)
+        self._editor = self._writing.editor
         self._card = ConflictCard(self._choose)
         self._undo_bar = UndoBar(part(self._view, "undo-bar"))
         self._history = NoteHistory(part(self._view, "history"), notes)
-        self._draft = DraftKeeper(client.drafts, "note:", self._written)
         self._taps = Taps()
 
     async def start(self) -> None:
@@ -63,14 +63,14 @@ class NotesPage:
         """See `Page`."""
         self._view.dataset.open = "note" if item else "list"
         if item != self._open:
-            self._draft.flush()
+            self._writing.flush()
             self._open, self._shown = item, None
             self._overview.mark(item)
             spawn(self._show(item))
 
     def leave(self) -> None:
         """See `Page`."""
-        self._draft.flush()
+        self._writing.flush()
 
     def _follow_open(self) -> None:
         part(self._view, "loading").hidden = True
@@ -80,30 +80,19 @@ class NotesPage:
     async def _show(self, item: str | None) -> None:
         """Show the list, an empty form, or a note with what was written on it before."""
         self._card.hide()
-        self._editor.close()
+        self._writing.close()
         part(self._view, "gone").hidden = True
         part(self._view, "placeholder").hidden = item is not None
         if item is None:
             return
-        if item == NEW:
-            self._begin(item, Note())
-            self._editor.tell("Not saved yet", "new")
-        else:
+        if item != NEW:
             await self._follow(item)
-        draft = await self._client.drafts.get(f"note:{item}")
-        if self._open != item:
             return
-        self._draft.begin(draft.text if draft else "")
-        is_there = item == NEW or self._shown is not None
-        if draft is not None and is_there and not self._editor.is_changed:
-            self._editor.restore(read_draft(draft.text))
-        if item == NEW:
+        self._writing.begin(item, Note(), is_new=True)
+        self._editor.tell("Not saved yet", "new")
+        await self._writing.restore(item)
+        if self._open == item:
             self._editor.focus()
-
-    def _begin(self, item: str, note: Note) -> None:
-        """Open the form: what is written from now on is the draft of this note."""
-        self._draft.follow(f"note:{item}")
-        self._editor.open(note, is_new=item == NEW)
 
     async def _follow(self, item: str) -> None:
         """Show an open note as it stands: its conflict, its content, or that it is gone."""
@@ -111,25 +100,30 @@ class NotesPage:
         shown = await self._notes.shown(item)
         if self._open != item:
             return
-        part(self._view, "gone").hidden = bool(conflict or shown)
+        if conflict or shown:
+            part(self._view, "gone").hidden = True
+        before, self._shown = self._shown, None if conflict else shown
         if conflict is not None:
+            self._writing.close()
             self._card.show(conflict)
-            self._editor.close()
         else:
             self._card.hide()
-        if shown is None or conflict is not None:
-            self._shown = None
-            if shown is None:
-                self._editor.close()
-        elif self._shown is None:
-            self._begin(item, shown.value)
-            self._shown = shown
-        else:
-            self._editor.follow(shown.value)
-            self._shown = shown
+            await self._show_content(item, before, shown)
         if shown is not None:
             await self._tell(item, shown)
         await self._history.show(item, lambda: self._open == item)
+
+    async def _show_content(
+        self, item: str, before: Shown[Note] | None, shown: Shown[Note] | None
+    ) -> None:
+        if shown is None:
+            await self._writing.restore_lost(item, lambda: self._open == item)
+            part(self._view, "gone").hidden = self._open != item or self._editor.is_open
+        elif before is None:
+            self._writing.begin(item, shown.value, shown.server_version)
+            await self._writing.restore(item)
+        else:
+            self._writing.follow(shown.value, shown.server_version)
 
     async def _tell(self, item: str, shown: Shown[Note]) -> None:
         undoable = shown.status == "pending" and await self._notes.undoable(item)
@@ -138,59 +132,57 @@ class NotesPage:
             reason = shown.error.message if shown.error else ""
             self._editor.tell(state, shown.status, reason, undo=undoable)
 
-    def _written(self) -> str:
-        """Return the draft: what is in the form, if that was not saved."""
-        if not self._editor.is_changed:
-            return ""
-        return draft_text(self._editor.written())
-
-    def _changed(self) -> None:
-        self._editor.refuse("", {})
-        self._draft.changed()
-
     def _discard_draft(self) -> None:
-        self._editor.open(self._shown.value if self._shown else Note(), is_new=not self._shown)
-        self._draft.changed()
+        note, version = Note(), 0
         if self._shown is not None:
-            spawn(self._tell(self._shown.id, self._shown))
+            note, version = self._shown.value, self._shown.server_version
+        self._writing.discard(note, version, is_new=self._shown is None)
+        if self._open not in (None, NEW):
+            spawn(self._follow(self._open or ""))
 
     def _save(self) -> None:
-        if self._editor.is_changed:
-            note, shown = self._editor.written(), self._shown
-            self._taps.do(("save", self._open), lambda: self._save_written(note, shown))
+        if self._editor.is_changed and self._open is not None:
+            place, draft, shown = self._open, self._writing.written(), self._shown
+            if shown is not None:
+                shown = replace(shown, value=draft.base, server_version=draft.version)
+            self._taps.do(("save", place), lambda: self._save_written(place, draft, shown))
 
-    async def _save_written(self, note: Note, shown: Shown[Note] | None) -> None:
+    async def _save_written(self, place: str, draft: NoteDraft, seen: Shown[Note] | None) -> None:
         try:
-            item = await self._notes.save(note, shown.id if shown else None, seen=shown)
+            item = await self._notes.save(draft.written, seen.id if seen else None, seen=seen)
         except DriftlineError as error:
             self._editor.refuse(str(error), getattr(error, "fields", {}))
             return
-        place = item if shown else NEW
         if self._open == place:
-            self._editor.saved(note)
-            self._draft.begin("")
-            if place == NEW:
+            self._writing.saved(draft, item)
+            if item != place:
                 # Its state is read below; until then, one more save changes this note.
-                self._open, self._shown = item, Shown(item, note, "pending", order=(0, 0))
-                self._draft.rename(f"note:{item}")
+                self._open = item
+                self._shown = Shown(item, draft.written, "pending", order=(0, 0))
                 self._overview.mark(item)
                 self._go(item)
-        await self._client.drafts.keep(f"note:{place}", "")
+        await self._writing.keep(place, "")
         if self._open == item:
-            self._draft.changed()  # something may have been written meanwhile
             await self._follow(item)
 
     def _delete(self) -> None:
         if self._shown is not None:
-            item = self._shown.id
+            item, unsaved = self._shown.id, self._writing.unsaved()
             work = self._delete_note
-            self._taps.do(("delete", item), lambda: telling(self._notify, work(item)))
+            self._taps.do(("delete", item), lambda: telling(self._notify, work(item, unsaved)))
 
-    async def _delete_note(self, item: str) -> None:
+    async def _delete_note(self, item: str, unsaved: str) -> None:
         deletion = await self._notes.delete(item)
-        await self._client.drafts.keep(f"note:{item}", "")
-        self._offer_undo("Note deleted.", deletion.undo)
-        self._go(None)
+        if self._open == item:
+            self._editor.saved(self._editor.written())
+            self._go(None)
+
+        async def bring_back() -> None:
+            await deletion.undo()
+            await self._writing.keep(item, unsaved)
+
+        self._offer_undo("Note deleted.", bring_back)
+        await self._writing.keep(item, "")
 
     def _undo(self) -> None:
         if self._open is not None:

@@ -140,6 +140,73 @@ def test_what_others_change_shows_in_the_open_note_but_not_over_what_is_being_wr
     expect(mine.form.get_by_label("Body")).to_have_value("Key with the warden")
 
 
+def test_what_is_written_over_a_change_that_was_not_seen_is_a_conflict_also_after_a_reload(
+    server: Server, open_app: OpenApp
+) -> None:
+    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
+    mine.enter().write("Hut", "Key under the stone").wait_for(("synced", "Hut"))
+    mine.fill(body="Key with me")
+    theirs.enter().wait_for(("synced", "Hut"))
+    theirs.edit("Hut", new_title="Old hut", body="Key with them").wait_for(("synced", "Old hut"))
+    mine.wait_for(("synced", "Old hut"))
+    expect(mine.form.get_by_label("Title")).to_have_value("Old hut")
+    mine.app.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    mine.app.reload()
+    expect(mine.form.get_by_label("Body")).to_have_value("Key with me")
+    mine.save()
+    expect(mine.conflict).to_contain_text("Key with them")
+    expect(mine.conflict).to_contain_text("Key with me")
+    assert [row["data"]["body"] for row in server.rows("notes")] == ["Key with them"]
+
+
+def test_what_is_being_written_outlives_a_conflict_of_what_was_saved(
+    server: Server, open_app: OpenApp
+) -> None:
+    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
+    mine.enter().write("Hut", "Key under the stone").wait_for(("synced", "Hut"))
+    theirs.enter().wait_for(("synced", "Hut"))
+    mine.app.wait_installed().offline()
+    mine.fill(body="Key with me").save()
+    mine.fill(body="Key with me, and the lamp")
+    theirs.edit("Hut", body="Key with them").wait_for(("synced", "Hut"))
+    mine.app.online()
+    expect(mine.conflict).to_be_visible(timeout=TIMEOUT)
+    mine.choose("Keep mine").wait_for(("synced", "Hut"))
+    expect(mine.form.get_by_label("Body")).to_have_value("Key with me, and the lamp")
+    expect(mine.form.get_by_text("Draft kept on this device")).to_be_visible()
+
+
+def test_what_is_written_on_a_note_that_others_delete_can_be_saved_as_a_new_one(
+    server: Server, open_app: OpenApp
+) -> None:
+    mine, theirs = Notes(open_app(server)), Notes(open_app(server))
+    mine.enter().write("Hut", "Key under the stone").wait_for(("synced", "Hut"))
+    theirs.enter().wait_for(("synced", "Hut")).open("Hut")
+    mine.fill(body="Key with the warden")
+    theirs.form.get_by_role("button", name="Delete").click()
+    mine.wait_for()
+    expect(mine.form).to_contain_text("Deleted meanwhile.")
+    mine.app.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    mine.app.reload()
+    expect(mine.form.get_by_label("Body")).to_have_value("Key with the warden")
+    mine.save().wait_for(("synced", "Hut"))
+    assert titles(server) == ["Hut"]
+    expect(mine.form).to_contain_text("Synced")
+
+
+def test_undoing_a_deletion_brings_back_what_was_not_saved(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server)
+    notes = Notes(app).enter().write("Hut", "Key under the stone").wait_for(("synced", "Hut"))
+    notes.fill(body="Key with the warden").form.get_by_role("button", name="Delete").click()
+    notes.wait_for()
+    app.by_test_id("undo").get_by_role("button", name="Undo").click()
+    notes.wait_for(("synced", "Hut")).open("Hut")
+    expect(notes.form.get_by_label("Body")).to_have_value("Key with the warden")
+    expect(notes.form.get_by_text("Draft kept on this device")).to_be_visible()
+
+
 SHOWN = """() => {
   const field = document.getElementById("note-body");
   const seen = new Set();

@@ -10,12 +10,10 @@ from app.core.notes import Note
 from app.ui.note_words import (
     choice_words,
     conflict_text,
-    draft_text,
     excerpt,
     found_text,
     matches,
     note_state,
-    read_draft,
     resolution_text,
     title_text,
     when_text,
@@ -95,10 +93,3 @@ def test_history_says_who_chose_what_and_when() -> None:
     moment = milliseconds(NOW.replace(hour=7, minute=5))
     assert resolution_text("merge", "Ada", moment, NOW) == "Ada merged both versions · Today, 07:05"
     assert resolution_text("mine", "", moment, NOW).startswith("Somebody kept their own version")
-
-
-def test_draft_comes_back_as_it_was_and_a_damaged_one_as_text() -> None:
-    note = Note(title="Hut", body="Key under the \n stone “”")
-    assert read_draft(draft_text(note)) == note
-    assert read_draft("Key under") == Note(body="Key under")
-    assert read_draft("[]").body == "[]"
