@@ -35,7 +35,7 @@ class ConflictCard:
         return self._conflict.id if self._conflict else None
 
     def show(self, conflict: Conflict) -> None:
-        """Show a conflict; one that is shown already stays as it is, with what was begun."""
+        """Show a conflict; a merge that was begun stays, also where a version has moved on."""
         if conflict == self._conflict:
             return
         moved_on = self._conflict is not None and self._conflict.id == conflict.id
@@ -47,7 +47,8 @@ class ConflictCard:
         set_text(part(self._choices, "mine-label"), keep)
         set_text(part(self._choices, "theirs-label"), use)
         self._draw(conflict)
-        self._end_merge()
+        if not moved_on:
+            self._end_merge()
         self._card.hidden = False
 
     def hide(self) -> None:

@@ -116,6 +116,19 @@ def test_note_deleted_here_and_changed_there_is_put_to_the_person(
     assert bodies(server) == {"Hut": "Key with them"}
 
 
+def test_merge_that_was_begun_stays_when_the_servers_version_moves_on(
+    server: Server, open_app: OpenApp
+) -> None:
+    mine, theirs = in_conflict(server, open_app)
+    mine.choose("Merge").conflict.get_by_label("Merged body").fill("Key with both")
+    theirs.edit("Hut", body="Key is lost").wait_for(("synced", "Hut"))
+    expect(mine.conflict).to_contain_text("has changed since you opened this")
+    expect(mine.conflict).to_contain_text("Key is lost")
+    expect(mine.conflict.get_by_label("Merged body")).to_have_value("Key with both")
+    mine.choose("Save merged").wait_for(("synced", "Hut"))
+    assert bodies(server) == {"Hut": "Key with both"}
+
+
 DEAF = """
 const listen = BroadcastChannel.prototype.addEventListener;
 BroadcastChannel.prototype.addEventListener = function (type, heard) {

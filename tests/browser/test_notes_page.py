@@ -199,7 +199,9 @@ def test_undoing_a_deletion_brings_back_what_was_not_saved(
 ) -> None:
     app = open_app(server)
     notes = Notes(app).enter().write("Hut", "Key under the stone").wait_for(("synced", "Hut"))
-    notes.fill(body="Key with the warden").form.get_by_role("button", name="Delete").click()
+    notes.fill(body="Key with the warden")
+    app.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    notes.form.get_by_role("button", name="Delete").click()
     notes.wait_for()
     app.by_test_id("undo").get_by_role("button", name="Undo").click()
     notes.wait_for(("synced", "Hut")).open("Hut")
