@@ -10,7 +10,9 @@ from js import document
 from app.core.notes import Note
 from app.core.textdiff import Span, compare
 from app.sync.conflicts import Choice, Conflict
+from app.sync.drafts import Drafts
 from app.ui.dom import by_test_id, on, part, set_text
+from app.ui.merge_form import MergeForm
 from app.ui.note_words import FIELDS, choice_words, conflict_text
 
 Choose = Callable[[Choice, Note | None, Conflict], None]
@@ -20,14 +22,13 @@ DELETED = "Deleted"
 class ConflictCard:
     """Shows a conflict; `choose` gets the choice, with `merge` the note, and what was seen."""
 
-    def __init__(self, choose: Choose) -> None:
+    def __init__(self, choose: Choose, drafts: Drafts) -> None:
         self._card = by_test_id("conflict")
         self._choices = part(self._card, "choices")
-        self._merge = part(self._card, "merge-form")
         self._choose = choose
         self._conflict: Conflict | None = None
+        self.merge = MergeForm(self._card, drafts, self._merged)
         on(self._card, "click", self._clicked)
-        on(self._merge, "submit", self._merged)
 
     @property
     def shows(self) -> str | None:
@@ -48,11 +49,12 @@ class ConflictCard:
         set_text(part(self._choices, "theirs-label"), use)
         self._draw(conflict)
         if not moved_on:
-            self._end_merge()
+            self.merge.follow(conflict)
         self._card.hidden = False
 
     def hide(self) -> None:
         """Show no conflict."""
+        self.merge.leave()
         self._conflict = None
         self._card.hidden = True
 
@@ -104,27 +106,12 @@ class ConflictCard:
             return
         choice = button.dataset.choice
         if choice == "merge":
-            self._begin_merge(self._conflict)
+            self.merge.open(self._conflict)
         elif choice == "cancel":
-            self._end_merge()
-            part(self._choices, "merge").focus()
+            self.merge.cancel()
         else:
             self._choose(choice, None, self._conflict)
 
-    def _begin_merge(self, conflict: Conflict) -> None:
-        merged = conflict.merged.data or conflict.mine or conflict.theirs or {}
-        for name in FIELDS:
-            part(self._merge, f"merge-{name}").value = str(merged.get(name, ""))
-        self._choices.hidden = True
-        self._merge.hidden = False
-        part(self._merge, "merge-title").focus()
-
-    def _end_merge(self) -> None:
-        self._merge.hidden = True
-        self._choices.hidden = False
-
-    def _merged(self, event: Any) -> None:
-        event.preventDefault()
+    def _merged(self, note: Note) -> None:
         if self._conflict is not None:
-            title, body = (str(part(self._merge, f"merge-{name}").value) for name in FIELDS)
-            self._choose("merge", Note.model_construct(title=title, body=body), self._conflict)
+            self._choose("merge", note, self._conflict)

@@ -13,6 +13,7 @@ LATER = (
     "app.core.textdiff",
     "app.ui.note_words",
     "app.ui.note_draft",
+    "app.ui.merge_form",
     "app.ui.conflict_card",
     "app.ui.note_list",
     "app.ui.note_overview",

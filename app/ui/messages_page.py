@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from js import document
 
@@ -19,9 +20,12 @@ from app.ui.draft import DraftKeeper
 from app.ui.haptics import FAILED, SENT, TAPPED, feel
 from app.ui.messages import MessagesView
 from app.ui.news import Items, News, Unread, news, news_text, unread_text
-from app.ui.page import Taps, spawn, telling
+from app.ui.page import Taps, begin, spawn, telling
 from app.ui.stretch import compare
 from app.ui.words import is_waiting
+
+if TYPE_CHECKING:
+    from app.ui.outbox_dialogs import DiscardDialog
 
 FIRST = 40
 """Messages loaded before the page takes input: more than any screen shows."""
@@ -155,10 +159,19 @@ class MessagesPage:
         self._view.show_older()
 
     def _retry(self, action_id: str) -> None:
-        self._tapped(action_id, self._client.queue.retry)
+        retry = self._client.queue.retry
+        self._taps.do(action_id, lambda: telling(self._notify, retry(action_id)))
 
     def _discard(self, action_id: str) -> None:
-        self._tapped(action_id, self._client.queue.remove)
+        spawn(begin(telling(self._notify, self._ask_and_discard(action_id))))
 
-    def _tapped(self, action_id: str, verb: Callable[[str], Coroutine[Any, Any, object]]) -> None:
-        self._taps.do(action_id, lambda: telling(self._notify, verb(action_id)))
+    async def _ask_and_discard(self, action_id: str) -> None:
+        entry = await self._client.queue.get(action_id)
+        if await self._discarding.ask(entry):
+            await self._client.queue.remove(action_id)
+
+    @cached_property
+    def _discarding(self) -> DiscardDialog:
+        from app.ui.outbox_dialogs import DiscardDialog  # hardly anybody needs it at a start
+
+        return DiscardDialog()

@@ -50,7 +50,7 @@ class NotesPage:
         verbs = {"save": self._save, "delete": self._delete, "undo": self._undo}
         self._writing = NoteWriting(verbs | {"discard-draft": self._discard_draft}, client.drafts)
         self._editor = self._writing.editor
-        self._card = ConflictCard(self._choose)
+        self._card = ConflictCard(self._choose, client.drafts)
         self._undo_bar = UndoBar(part(self._view, "undo-bar"))
         self._history = NoteHistory(part(self._view, "history"), notes)
         self._taps = Taps()
@@ -202,6 +202,7 @@ class NotesPage:
         if self._card.shows == seen.id:
             self._card.hide()
         self._offer_undo("Conflict resolved.", lambda: self._notes.undo(seen.id))
+        await self._card.merge.forget(seen.action_id)
 
     def _offer_undo(self, text: str, undo: Callable[[], Awaitable[Any]]) -> None:
         async def take_back() -> None:

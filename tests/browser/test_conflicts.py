@@ -116,7 +116,7 @@ def test_note_deleted_here_and_changed_there_is_put_to_the_person(
     assert bodies(server) == {"Hut": "Key with them"}
 
 
-def test_merge_that_was_begun_stays_when_the_servers_version_moves_on(
+def test_merge_that_was_begun_stays_when_the_servers_version_moves_on_and_over_a_reload(
     server: Server, open_app: OpenApp
 ) -> None:
     mine, theirs = in_conflict(server, open_app)
@@ -124,7 +124,16 @@ def test_merge_that_was_begun_stays_when_the_servers_version_moves_on(
     theirs.edit("Hut", body="Key is lost").wait_for(("synced", "Hut"))
     expect(mine.conflict).to_contain_text("has changed since you opened this")
     expect(mine.conflict).to_contain_text("Key is lost")
-    expect(mine.conflict.get_by_label("Merged body")).to_have_value("Key with both")
+    merged = mine.conflict.get_by_label("Merged body")
+    expect(merged).to_have_value("Key with both")
+    mine.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    mine.app.reload()
+    expect(merged).to_have_value("Key with both")
+    mine.choose("Cancel")
+    expect(merged).to_be_hidden()
+    mine.choose("Merge")
+    expect(merged).to_have_value("Key with me")
+    merged.fill("Key with both")
     mine.choose("Save merged").wait_for(("synced", "Hut"))
     assert bodies(server) == {"Hut": "Key with both"}
 

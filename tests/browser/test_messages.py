@@ -150,7 +150,9 @@ def stub_vibration(page: Page) -> None:
     """)
 
 
-def test_sending_success_and_failure_are_felt_and_told(server: Server, open_app: OpenApp) -> None:
+def test_sending_success_and_failure_are_felt_and_told_and_discarding_asks(
+    server: Server, open_app: OpenApp
+) -> None:
     app = open_app(server, spoil=stub_vibration).wait_for_connection("connected")
     told = app.page.locator('[data-part="announcer"]')
     app.send("fine").wait_for_messages(("sent", "fine"))
@@ -172,6 +174,16 @@ def test_sending_success_and_failure_are_felt_and_told(server: Server, open_app:
     app.send("refused").wait_for_messages(("sent", "fine"), ("failed", "refused"))
     expect(told).to_have_text("Not sent. The server does not want this.")
     assert app.page.evaluate("felt") == ["tap", 10, "tap", 60]
+    app.send("unwanted").wait_for_statuses("sent", "failed", "failed")
+    discard = app.message("unwanted").get_by_role("button", name="Discard")
+    dialog = app.page.get_by_role("dialog", name="Discard this change?")
+    discard.click()
+    expect(dialog).to_contain_text("unwanted")
+    dialog.get_by_role("button", name="Cancel").click()
+    app.wait_for_messages(("sent", "fine"), ("failed", "refused"), ("failed", "unwanted"))
+    discard.click()
+    dialog.get_by_role("button", name="Discard").click()
+    app.wait_for_messages(("sent", "fine"), ("failed", "refused"))
     app.page.unroute("**/api/sync")
     app.message("refused").get_by_role("button", name="Retry").press("Enter")
     app.wait_for_messages(("sent", "fine"), ("sent", "refused"))
