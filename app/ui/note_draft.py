@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.core.notes import Note
 
-FIELDS = ("title", "body")
+FIELDS = tuple(Note.model_fields)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,11 @@ class App:
         self.page.locator(_FAILED).wait_for(state="attached", timeout=timeout)
         return self.boot_error()
 
+    def wait_for_draft(self) -> App:
+        """Wait until what was typed last is kept as a draft, a moment later (app/ui/draft.py)."""
+        self.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+        return self
+
     def wait_installed(self) -> App:
         """Wait until the service worker is active, and with it everything is precached."""
         self.page.evaluate("navigator.serviceWorker.ready.then(() => null)")

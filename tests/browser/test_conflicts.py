@@ -126,7 +126,7 @@ def test_merge_that_was_begun_stays_when_the_servers_version_moves_on_and_over_a
     expect(mine.conflict).to_contain_text("Key is lost")
     merged = mine.conflict.get_by_label("Merged body")
     expect(merged).to_have_value("Key with both")
-    mine.page.evaluate("() => new Promise(resolve => setTimeout(resolve, 600))")
+    mine.app.wait_for_draft()
     mine.app.reload()
     expect(merged).to_have_value("Key with both")
     mine.choose("Cancel")
