@@ -11,6 +11,7 @@ from app.sync.conflicts import Conflict
 from app.sync.drafts import Drafts
 from app.ui.dom import on, part
 from app.ui.draft import DraftKeeper
+from app.ui.note_draft import unchecked_note
 from app.ui.note_words import FIELDS
 from app.ui.page import spawn
 
@@ -76,7 +77,7 @@ class MergeForm:
 
     def _written(self) -> Note:
         title, body = (str(self._fields[name].value) for name in FIELDS)
-        return Note.model_construct(title=title, body=body)
+        return unchecked_note(title, body)
 
     def _write(self, merged: Mapping[str, Any]) -> None:
         for name, field in self._fields.items():

@@ -40,7 +40,9 @@ class NoteDraft:
             written[name] = now if mine == seen else mine
             base[name] = seen if clash else now
             clashes = clashes or clash
-        return NoteDraft(_note(**written), _note(**base), self.version if clashes else version)
+        return NoteDraft(
+            unchecked_note(**written), unchecked_note(**base), self.version if clashes else version
+        )
 
     def text(self) -> str:
         """Return it as it is kept."""
@@ -55,14 +57,15 @@ def read_draft(text: str, on: NoteDraft) -> NoteDraft:
     """
     try:
         kept = json.loads(text)
-        written = _note(str(kept["title"]), str(kept["body"]))
+        written = unchecked_note(str(kept["title"]), str(kept["body"]))
         if "base" not in kept:
             return NoteDraft(written, on.base, on.version)
-        base = _note(str(kept["base"]["title"]), str(kept["base"]["body"]))
+        base = unchecked_note(str(kept["base"]["title"]), str(kept["base"]["body"]))
         return NoteDraft(written, base, int(kept["version"]))
     except (ValueError, KeyError, TypeError):
-        return NoteDraft(_note("", text), on.base, on.version)
+        return NoteDraft(unchecked_note("", text), on.base, on.version)
 
 
-def _note(title: str, body: str) -> Note:
-    return Note.model_construct(title=title, body=body)  # may be too long to be saved
+def unchecked_note(title: str, body: str) -> Note:
+    """Return what is in a form, which may be too long to be saved."""
+    return Note.model_construct(title=title, body=body)

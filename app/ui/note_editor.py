@@ -8,7 +8,7 @@ from typing import Any
 from app.core.notes import MAX_TITLE, Note
 from app.protocol import MAX_TEXT
 from app.ui.dom import by_test_id, on, part, set_text
-from app.ui.note_draft import FIELDS
+from app.ui.note_draft import FIELDS, unchecked_note
 
 VERBS = ("save", "delete", "discard-draft", "undo")
 
@@ -71,7 +71,7 @@ class NoteEditor:
     def written(self) -> Note:
         """Return what is in the fields now."""
         title, body = (str(self._fields[name].value) for name in FIELDS)
-        return Note.model_construct(title=title, body=body)
+        return unchecked_note(title, body)
 
     @property
     def is_changed(self) -> bool:

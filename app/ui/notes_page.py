@@ -137,8 +137,7 @@ class NotesPage:
         if self._shown is not None:
             note, version = self._shown.value, self._shown.server_version
         self._writing.discard(note, version, is_new=self._shown is None)
-        if self._open not in (None, NEW):
-            spawn(self._follow(self._open or ""))
+        self._follow_open()
 
     def _save(self) -> None:
         if self._editor.is_changed and self._open is not None:
