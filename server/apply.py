@@ -7,48 +7,30 @@ client made later may be based on any version since: nobody else wrote the item 
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 
-from pydantic_core import to_json
-
-from app.core.actions import Data, Registry
+from app.core.actions import Registry
 from app.errors import NotFound, Rejected
-from app.protocol import MAX_ACTION_BYTES, Action, Problem, Result
+from app.protocol import Action, Problem, Result
+from server.prepared import Effect, Prepared, effect
 from server.records import Author, Before, ItemKey, Judged, Outcome, Receipt, StoredRow
 
 logger = logging.getLogger(__name__)
 
-_canonical = json.JSONEncoder(sort_keys=True)
-_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-
 
 def apply_batch(
-    registry: Registry, before: Before, author: Author, actions: Iterable[Action], now: int
+    registry: Registry, before: Before, author: Author, actions: Iterable[Prepared], now: int
 ) -> Outcome:
     """Return the verdicts on `actions`, in their order, and what they change.
 
     `now` is in microseconds since the epoch. Nothing that an action holds makes it raise.
     """
     batch = _Batch(registry, before, author, now)
-    for action in actions:
-        batch.take(action)
+    for prepared in actions:
+        batch.take(prepared)
     return batch.outcome
-
-
-def body_hash(action: Action) -> str:
-    """Return a hash of what an action says; `seq` and `depends_on` only say when it may run."""
-    data = "null" if action.data is None else _canonical.encode(action.data)
-    base = "null" if action.base_version is None else action.base_version
-    # JSON, put together by hand: names and ids hold nothing that it would escape.
-    body = (
-        f'["{action.type}", {action.version}, "{action.collection}", "{action.item_id}", '
-        f"{data}, {base}, {action.created_at}]"
-    )
-    return sha256(body.encode()).hexdigest()
 
 
 def is_stale(action: Action, row: StoredRow, author: Author) -> bool:
@@ -70,17 +52,17 @@ class _Batch:
         self._not_applied: set[int] = set()
         self.outcome = Outcome(before.version, before.updated_at)
 
-    def take(self, action: Action) -> None:
+    def take(self, prepared: Prepared) -> None:
+        action = prepared.action
         key = action.collection, action.item_id
-        digest = body_hash(action)
-        judged = self._known(action, digest)
+        judged = self._known(prepared)
         if judged is None and (key in self._held or self._depends_in_vain(action)):
             problem = _problem("blocked", "An earlier change that this one needs did not succeed.")
             judged = Judged.of(Result(id=action.id, verdict="retry", error=problem))
         if judged is None:
-            judged = self._run(action)
-            kept = Receipt(action.id, action.seq, digest, _in_ascii(judged.text))
-            self.outcome.receipts[action.id] = kept
+            judged = self._run(prepared)
+            receipt = Receipt(action.id, action.seq, prepared.body_hash, judged.kept)
+            self.outcome.receipts[action.id] = receipt
         if judged.verdict not in ("applied", "duplicate"):
             self._held.add(key)
             self._not_applied.add(action.seq)
@@ -90,8 +72,9 @@ class _Batch:
         """Tell whether the action depends on one of this batch that was not applied."""
         return bool(action.depends_on) and not self._not_applied.isdisjoint(action.depends_on)
 
-    def _known(self, action: Action, digest: str) -> Judged | None:
+    def _known(self, prepared: Prepared) -> Judged | None:
         """Return the verdict that needs no run, because the action was seen before."""
+        action = prepared.action
         receipt = self.outcome.receipts.get(action.id) or self._before.receipts.get(action.id)
         if receipt is None:
             if action.seq > self._before.settled_through:
@@ -100,15 +83,13 @@ class _Batch:
             # would hide a loss from a client that counts anew under its old id.
             message = "This device said before that it had settled this change."
             return _rejected(action, "already_settled", message, {"seq": "was settled before"})
-        if receipt.body_hash != digest:
+        if receipt.body_hash != prepared.body_hash:
             message = "Another change was sent under this id before."
             return _rejected(action, "key_reuse", message, {"id": "was used before"})
-        first = Result.model_validate_json(receipt.result)
-        if first.verdict != "applied":
-            return Judged.of(first)
-        return Judged.of(first.model_copy(update={"verdict": "duplicate"}))
+        return receipt.again(action, self._author)
 
-    def _run(self, action: Action) -> Judged:
+    def _run(self, prepared: Prepared) -> Judged:
+        action = prepared.action
         key = action.collection, action.item_id
         row = self.outcome.rows.get(key) or self._before.rows.get(key)
         try:
@@ -116,9 +97,10 @@ class _Batch:
             stale = checks and row is not None and is_stale(action, row, self._author)
             if row and stale and not self._is_gone_anyway(action, row):
                 return Judged.of(Result(id=action.id, verdict="conflict", row=row.public()))
-            current = row.decoded() if row else None
-            data = self._registry.apply(current, action)
-            return self._write(action, row, data)
+            made = self._effect(prepared, row)
+            if made.error is not None:
+                raise made.error
+            return self._write(action, row, made.text)
         except NotFound as error:
             return _rejected(action, "unknown_type", str(error), {"type": "is not known"})
         except Rejected as error:
@@ -130,6 +112,11 @@ class _Batch:
             logger.error("action %s of type %s cannot be run: %s", action.id, action.type, where)
             return _rejected(action, "failed", "The server cannot carry out this change.")
 
+    def _effect(self, prepared: Prepared, row: StoredRow | None) -> Effect:
+        if prepared.first is not None and (row is None or row.data is None):
+            return prepared.first
+        return effect(self._registry, row.decoded() if row else None, prepared.action)
+
     def _is_gone_anyway(self, action: Action, row: StoredRow) -> bool:
         """Tell whether the item is deleted already and the action would only delete it."""
         try:
@@ -137,46 +124,28 @@ class _Batch:
         except Rejected:
             return False
 
-    def _write(self, action: Action, row: StoredRow | None, data: Data | None) -> Judged:
+    def _write(self, action: Action, row: StoredRow | None, text: str | None) -> Judged:
         """Give the item its next version; deleting what is not there writes nothing."""
-        if data is None and (row is None or row.data is None):
-            return Judged.done(action.id, row.text() if row else None)
-        text = None if data is None else _encode(data)
+        if text is None and (row is None or row.data is None):
+            gone = row.public() if row else None
+            return Judged.of(Result(id=action.id, verdict="applied", row=gone))
         own = row if row and row.client_id == self._author.client_id else None
         outcome = self.outcome
         outcome.version += 1
         outcome.updated_at = max(self._now, outcome.updated_at + 1)
         new = StoredRow(
-            collection=action.collection,
-            item_id=action.item_id,
-            version=outcome.version,
-            data=text,
-            updated_at=outcome.updated_at,
-            user_id=self._author.user_id,
-            client_id=self._author.client_id,
+            action.collection,
+            action.item_id,
+            outcome.version,
+            text,
+            outcome.updated_at,
+            self._author.user_id,
+            self._author.client_id,
             seq=max(action.seq, own.seq) if own else action.seq,
             run_base=own.run_base if own else row.version if row else 0,
         )
         outcome.rows[new.key] = new
-        return Judged.done(action.id, new.text())
-
-
-def _encode(data: Data) -> str:
-    text = to_json(data, ensure_ascii=True).decode()
-    if "NaN" in text or "Infinity" in text:
-        # Raises where that is a number. It takes five times as long, so it is not for all.
-        text = _compact.encode(data)
-    if len(text) > MAX_ACTION_BYTES and _wire_size(data) > MAX_ACTION_BYTES:
-        raise Rejected("too_large", "The item would be larger than the server keeps.")
-    return text
-
-
-def _in_ascii(text: str) -> str:
-    return text if text.isascii() else _compact.encode(json.loads(text))
-
-
-def _wire_size(data: Data) -> int:
-    return len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode())
+        return Judged.wrote(action.id, new)
 
 
 def _problem(code: str, message: str, fields: Mapping[str, str] | None = None) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -12,6 +12,7 @@ from app.protocol import PROTOCOL, Result, SyncRequest, SyncResponse
 from server.cursors import decode_cursor
 from server.history import History, Start, read_history
 from server.identity import Identity
+from server.prepared import Prepared, prepare
 from server.pull import Page, Position, pull
 from server.push import Group, Push, Pushed, push
 from server.records import Author
@@ -21,18 +22,27 @@ from server.records import Author
 class Exchange:
     """A request, who makes it, and when: `now` is in microseconds since the epoch.
 
-    Without `pulls` no rows are read for the answer.
+    Without `pulls` no rows are read for the answer. `prepared` are the request's actions, where
+    somebody prepared them before.
     """
 
     identity: Identity
     request: SyncRequest
     now: int
     pulls: bool = True
+    prepared: Sequence[Prepared] | None = None
 
-    def push(self) -> Push:
+    def prepare(self, registry: Registry) -> Exchange:
+        """Return the exchange with its actions prepared."""
+        return replace(self, prepared=prepare(registry, self.request.actions))
+
+    def push(self, registry: Registry) -> Push:
         """Return what is pushed."""
         author = Author(self.identity.user_id, self.request.client_id)
-        return Push(author, self.request.actions, self.request.settled_through, self.now)
+        actions = self.prepared
+        if actions is None:
+            actions = prepare(registry, self.request.actions)
+        return Push(author, actions, self.request.settled_through, self.now)
 
     def position(self, history: History, newest: int) -> Position:
         """Return where the pull starts; `newest` is how far the space had come before the push."""
@@ -115,7 +125,7 @@ def answer_all(
 def _answer_in_space(
     connection: Connection, space_id: str, registry: Registry, exchanges: Sequence[Exchange]
 ) -> list[Answer]:
-    pushes = [exchange.push() for exchange in exchanges if exchange.request.actions]
+    pushes = [exchange.push(registry) for exchange in exchanges if exchange.request.actions]
     if pushes:
         group = push(connection, space_id, registry, pushes)
     else:

@@ -2,7 +2,8 @@
 
 The lock on the space's record is taken first, so that the order of versions is the order of the
 commits and no reader ever sees a version before a lower one. What bears on the pushes is read as
-sets (`server/storage.py`), decided in memory (`server/apply.py`), and written as sets.
+sets (`server/storage.py`), decided in memory (`server/apply.py`), and written as sets
+(`server/saving.py`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from app.core.actions import Registry
-from app.protocol import Action
 from server.apply import apply_batch
 from server.history import History
+from server.prepared import Prepared
 from server.records import Author, Before, Judged, StoredRow
-from server.storage import Changes, Stored, load, save
+from server.saving import Changes, saving
+from server.storage import Stored, load
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Push:
     """One client's actions, and how far it has settled; `now` is in microseconds."""
 
     author: Author
-    actions: Sequence[Action]
+    actions: Sequence[Prepared]
     settled_through: int
     now: int
 
@@ -56,11 +58,10 @@ def push(
     The rows are in the order of their versions.
     """
     authors = [push.author for push in pushes]
-    actions = [action for push in pushes for action in push.actions]
+    actions = [prepared.action for push in pushes for prepared in push.actions]
     stored = load(connection, space_id, authors, actions)
-    changes = Changes(stored.history.newest, stored.updated_at)
-    pushed = [_run(registry, stored, changes, push) for push in pushes]
-    save(connection, space_id, changes)
+    with saving(connection, space_id, stored) as changes:
+        pushed = [_run(registry, stored, changes, push) for push in pushes]
     history = replace(stored.history, newest=changes.version)
     rows = sorted(changes.rows.values(), key=lambda row: row.version)
     return Group(pushed, history, rows)
@@ -81,7 +82,6 @@ def _run(registry: Registry, stored: Stored, changes: Changes, push: Push) -> Pu
     stored.rows.update(outcome.rows)
     stored.receipts[author].update(outcome.receipts)
     if push.settled_through > before.settled_through:
-        _, known = changes.settled.get(author, (0, before.settled_through))
-        changes.settled[author] = push.settled_through, known
+        changes.settle(author, push.settled_through, before.settled_through)
         stored.settled[author] = push.settled_through
     return Pushed(outcome.judged, before.version, outcome.version)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.core.actions import Data
-from app.protocol import Result, Row, Verdict
+from app.protocol import Action, Result, Row, Verdict
 
 ItemKey = tuple[str, str]
 
@@ -74,48 +74,82 @@ def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-class Receipt(NamedTuple):
-    """A verdict to be given again, and what it was given for; `result` is a `Result` as JSON."""
+class Author(NamedTuple):
+    """Who pushes: the user, and the client on the user's device."""
 
-    action_id: str
-    seq: int
-    body_hash: str
-    result: str
+    user_id: str
+    client_id: str
 
 
 class Judged(NamedTuple):
-    """A verdict on an action, and the whole answer to it as it goes out: a `Result` as JSON."""
+    """A verdict on an action, and the whole answer to it as it goes out: a `Result` as JSON.
+
+    `kept` is what its receipt holds, in ASCII.
+    """
 
     verdict: Verdict
     text: str
+    kept: str = ""
 
     @classmethod
-    def done(cls, action_id: str, row: str | None) -> Judged:
-        """Return `applied`; `row` is the item as it stands now, as JSON."""
-        return cls("applied", _result(action_id, "applied", row))
+    def wrote(cls, action_id: str, row: StoredRow) -> Judged:
+        """Return `applied`, for an action whose author wrote `row` by it."""
+        kept = f"[{row.version},{row.updated_at},{row.data or 'null'}]"
+        return cls("applied", _result(action_id, "applied", row.text()), kept)
 
     @classmethod
     def of(cls, result: Result) -> Judged:
         """Return what a result says."""
-        return cls(result.verdict, result.model_dump_json())
+        text = result.model_dump_json()
+        return cls(result.verdict, text, _in_ascii(text))
 
     def result(self) -> Result:
         """Return the answer to the action."""
         return Result.model_validate_json(self.text)
 
 
-def _result(action_id: str, verdict: Verdict, row: str | None) -> str:
+def _result(action_id: str, verdict: Verdict, row: str) -> str:
     return (
-        f'{{"id":"{action_id}","verdict":"{verdict}","row":{row or "null"},'
-        '"error":null,"retry_after":null}'
+        f'{{"id":"{action_id}","verdict":"{verdict}","row":{row},"error":null,"retry_after":null}}'
     )
 
 
-class Author(NamedTuple):
-    """Who pushes: the user, and the client on the user's device."""
+def _in_ascii(text: str) -> str:
+    return text if text.isascii() else json.dumps(json.loads(text), separators=(",", ":"))
 
-    user_id: str
-    client_id: str
+
+class Receipt(NamedTuple):
+    """A verdict to be given again, and what it was given for.
+
+    `result` is a `Result` as JSON; where the action wrote its item, only what neither the action
+    nor its author says: `[version, updated_at, data]`.
+    """
+
+    action_id: str
+    seq: int
+    body_hash: str
+    result: str
+
+    def again(self, action: Action, author: Author) -> Judged:
+        """Return the verdict on the same action once more: what was applied is a `duplicate`."""
+        if self.result.startswith("["):
+            version, updated_at, data = self.result[1:-1].split(",", 2)
+            row = StoredRow(
+                action.collection,
+                action.item_id,
+                int(version),
+                None if data == "null" else data,
+                int(updated_at),
+                author.user_id,
+                author.client_id,
+                action.seq,
+                run_base=0,
+            )
+            return Judged("duplicate", _result(action.id, "duplicate", row.text()))
+        first = Result.model_validate_json(self.result)
+        if first.verdict != "applied":
+            return Judged.of(first)
+        return Judged.of(first.model_copy(update={"verdict": "duplicate"}))
 
 
 RECEIPT_COLUMNS = (*Author._fields, *Receipt._fields)

@@ -63,7 +63,8 @@ class Services:
 
         The listeners of the space are poked where it has changed.
         """
-        submitted = self._writer.submit(exchange, len(exchange.request.actions))
+        prepared = exchange.prepare(self.registry)
+        submitted = self._writer.submit(prepared, len(exchange.request.actions))
         answered = await self._landing.result(submitted)
         self.metrics.judged(judged.verdict for judged in answered.pushed.judged)
         if answered.changed_to:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,6 +21,14 @@ _VALUE = re.compile(r"(?<!:):(\w+)")
 _SET = re.compile(r"EACH\((:\w+)\) AS (\w+)")
 _PART = re.compile(r"(\w+\.value) ->> ([0-9]+)")
 _LOCK = re.compile(r" FOR UPDATE OF \w+")
+_LOOKUP = re.compile(
+    r"SELECT (?P<columns>[\w., ]+) FROM (?P<given>EACH\(:\w+\) AS \w+) CROSS JOIN (?P<table>\w+) "
+    r"WHERE (?P<keys>(?:[^()]|\([^()]*\))+)"
+)
+_ONE_BY_ONE = (
+    r"SELECT found.* FROM \g<given> CROSS JOIN LATERAL "
+    r"(SELECT \g<columns> FROM \g<table> WHERE \g<keys> OFFSET 0) AS found"
+)
 
 
 class Statement:
@@ -29,13 +37,18 @@ class Statement:
     `EACH(:name) AS x` is a table with an entry of a JSON array as `x.value` in each of its rows:
     so a statement takes a whole set, and its text is always the same. `x.value ->> 0` is the first
     part of an entry that is itself an array. `LOCATION` is where a row lies.
+
+    `SELECT … FROM EACH(:name) AS x CROSS JOIN y WHERE …` looks each entry up in `y`, one after the
+    other. PostgreSQL is not left to choose: of a table that it has no statistics of, it would read
+    all that a space holds.
     """
 
     def __init__(self, sql: str) -> None:
         self.sql = sql = " ".join(sql.split())
         sqlite = _SET.sub(r"json_each(\1) AS \2", _LOCK.sub("", sql))
         sqlite = _PART.sub(r"json_extract(\1, '$[\2]')", sqlite)
-        postgres = _SET.sub(r"jsonb_array_elements(CAST(\1 AS jsonb)) AS \2 (value)", sql)
+        postgres = _LOOKUP.sub(_ONE_BY_ONE, sql)
+        postgres = _SET.sub(r"jsonb_array_elements(CAST(\1 AS jsonb)) AS \2 (value)", postgres)
         self._texts = {
             "sqlite": sqlite.replace("LOCATION", "rowid"),
             "postgresql": _VALUE.sub(r"%(\1)s", postgres).replace("LOCATION", "ctid"),
@@ -60,18 +73,59 @@ def run_all(connection: Connection, steps: Sequence[Step]) -> list[Sequence[Any]
 
     PostgreSQL gets all of them at once: that saves waiting for each answer before the next.
     """
+    with _statements(connection) as begun:
+        with _pipeline(connection) if len(steps) > 1 else nullcontext():
+            for step in steps:
+                _start(connection, step, begun)
+        return [cursor.fetchall() if cursor.description else [] for _, cursor in begun]
+
+
+@contextmanager
+def sending(connection: Connection) -> Iterator[Callable[[Sequence[Step]], None]]:
+    """Give a function that runs statements whose rows nobody wants, in the order they come in.
+
+    It does not wait: PostgreSQL works on some while the next are made up. That one has failed is
+    raised by a later call, or at the end.
+    """
+    with _statements(connection) as begun, _pipeline(connection):
+
+        def send(steps: Sequence[Step]) -> None:
+            for step in steps:
+                _start(connection, step, begun)
+
+        yield send
+
+
+_Begun = tuple[Statement, Any]
+
+
+def _start(connection: Connection, step: Step, begun: list[_Begun]) -> None:
+    """Run a statement, or have it run in its turn, and put it with its cursor at the end."""
+    statement, values = step
     driver: Any = connection.connection.dbapi_connection
-    cursors = [driver.cursor() for _ in steps]
+    cursor = driver.cursor()
+    begun.append((statement, cursor))
+    cursor.execute(statement.text(connection), values)
+
+
+def _pipeline(connection: Connection) -> AbstractContextManager[Any]:
+    driver: Any = connection.connection.dbapi_connection
+    pipeline: AbstractContextManager[Any]
+    pipeline = driver.pipeline() if hasattr(driver, "pipeline") else nullcontext()
+    return pipeline
+
+
+@contextmanager
+def _statements(connection: Connection) -> Iterator[list[_Begun]]:
+    """Give a list for statements and their cursors; those are closed, and errors named as ours."""
+    begun: list[_Begun] = []
     try:
-        with driver.pipeline() if len(steps) > 1 and hasattr(driver, "pipeline") else nullcontext():
-            for cursor, (statement, values) in zip(cursors, steps, strict=True):
-                cursor.execute(statement.text(connection), values)
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        yield begun
     except connection.dialect.loaded_dbapi.Error as error:
-        text = "; ".join(statement.sql for statement, _ in steps)
+        text = "; ".join(statement.sql for statement, _ in begun)
         raise _named(connection, text, error) from error
     finally:
-        for cursor in cursors:
+        for _, cursor in begun:
             cursor.close()
 
 

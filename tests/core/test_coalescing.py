@@ -20,6 +20,7 @@ from app.memory import MemoryStore
 from app.ports import Scan
 from app.protocol import MAX_ACTION_BYTES, Action
 from server.apply import apply_batch
+from server.prepared import prepare
 from server.records import Author, Before, StoredRow
 from tests.core.test_outbox import answer
 from tests.examples import examples
@@ -68,7 +69,8 @@ class World:
         actions = [entry.parsed() for entry in claimed.entries]
         self.sent += len(actions)
         before = Before(version=self.version, rows=dict(self.rows))
-        outcome = apply_batch(self.registry, before, Author("u", "c"), actions, NOW)
+        prepared = prepare(self.registry, actions)
+        outcome = apply_batch(self.registry, before, Author("u", "c"), prepared, NOW)
         self.rows |= outcome.rows
         self.version = outcome.version
         decision = settle(claimed.entries, answer(*outcome.results), None, NOW)

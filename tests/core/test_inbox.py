@@ -27,6 +27,7 @@ from app.ports import Batch, Put, Scan
 from app.protocol import SyncRequest, SyncResponse
 from app.sync.transport import Push, render_request
 from server.apply import apply_batch
+from server.prepared import prepare
 from server.records import Author, Before
 from tests.core.test_coalescing import made
 from tests.courier import Courier, settle_all
@@ -45,7 +46,8 @@ class Space:
 
     def ask(self, body: str) -> str:
         asked = SyncRequest.model_validate_json(body)
-        outcome = apply_batch(self.registry, self.before, Author("u", "c"), asked.actions, NOW)
+        actions = prepare(self.registry, asked.actions)
+        outcome = apply_batch(self.registry, self.before, Author("u", "c"), actions, NOW)
         for result in outcome.results:
             if result.verdict == "applied":
                 self.effects[result.id] = self.effects.get(result.id, 0) + 1

@@ -11,8 +11,9 @@ import pytest
 
 import app.core.messages  # noqa: F401  (declares the model of messages)
 from app.core.actions import Data, Registry, registry
-from app.protocol import Action, Result, Row
-from server.apply import apply_batch, body_hash
+from app.protocol import Action, Row
+from server.apply import apply_batch
+from server.prepared import body_hash, prepare
 from server.records import Author, Before, Outcome, StoredRow
 from tests.server.builders import action, message, parsed
 
@@ -21,7 +22,7 @@ NOW = 1_000
 
 
 def run(before: Before, *actions: dict[str, Any], author: Author = ME, now: int = NOW) -> Outcome:
-    return apply_batch(registry, before, author, parsed(*actions), now)
+    return apply_batch(registry, before, author, prepare(registry, parsed(*actions)), now)
 
 
 def after(before: Before, outcome: Outcome) -> Before:
@@ -71,6 +72,30 @@ def test_resend_gets_the_first_row_as_duplicate_and_changes_nothing() -> None:
     assert again.results[0].row == first.results[0].row
     assert not again.rows
     assert not again.receipts
+
+
+def test_resend_of_a_deletion_gets_its_tombstone() -> None:
+    made = run(Before(), action(1, data={"title": "A"}))
+    gone = run(after(Before(), made), action(2, "delete", base_version=1))
+    again = run(after(after(Before(), made), gone), action(2, "delete", base_version=1))
+    assert verdicts(again) == ["duplicate"]
+    assert again.results[0].row == gone.results[0].row
+    assert gone.results[0].row is not None
+    assert gone.results[0].row.deleted
+
+
+def test_receipt_holds_only_what_the_action_does_not_say() -> None:
+    outcome = run(Before(version=7, updated_at=10), action(1, data={"title": "A"}))
+    assert outcome.receipts["a1"].result == '[8,1000,{"title":"A"}]'
+
+
+def test_receipt_that_an_older_server_kept_is_given_again() -> None:
+    first = run(Before(), action(1, data={"title": "A"}))
+    receipt = first.receipts["a1"]._replace(result=first.results[0].model_dump_json())
+    before = replace(after(Before(), first), receipts={"a1": receipt})
+    again = run(before, action(1, data={"title": "A"}))
+    assert verdicts(again) == ["duplicate"]
+    assert again.results[0].row == first.results[0].row
 
 
 def test_resend_of_a_rejected_action_is_rejected_again_with_the_same_error() -> None:
@@ -125,7 +150,7 @@ def test_action_function_that_breaks_is_rejected_alone() -> None:
     def create(current: Data | None, action: Action) -> Data | None:
         raise KeyError(action.id)
 
-    outcome = apply_batch(broken, Before(), ME, parsed(action(1)), NOW)
+    outcome = apply_batch(broken, Before(), ME, prepare(broken, parsed(action(1))), NOW)
     assert verdicts(outcome) == ["rejected"]
     assert code(outcome) == "failed"
 
@@ -242,7 +267,7 @@ def test_unseen_change_under_an_unchecked_write_stays_a_conflict() -> None:
         return {**(current or {}), **(action.data or {})}
 
     actions = parsed(action(1, "touch", base_version=3), action(2, "update", base_version=3))
-    outcome = apply_batch(free, theirs(version=5), ME, actions, NOW)
+    outcome = apply_batch(free, theirs(version=5), ME, prepare(free, actions), NOW)
     assert verdicts(outcome) == ["applied", "conflict"]
 
 
@@ -287,6 +312,6 @@ def test_row_put_together_by_hand_is_the_row(user: str, data: Data | None) -> No
 
 def test_receipt_is_kept_in_ascii_whatever_the_row_says() -> None:
     outcome = run(Before(), action(1, data={"t": "Привет"}))
-    receipt = outcome.receipts["a1"].result
-    assert receipt.isascii()
-    assert Result.model_validate_json(receipt) == outcome.results[0]
+    assert outcome.receipts["a1"].result.isascii()
+    again = run(after(Before(), outcome), action(1, data={"t": "Привет"}))
+    assert again.results[0].row == outcome.results[0].row

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.core.actions import registry
 from app.protocol import Action
 from server.apply import apply_batch
+from server.prepared import prepare
 from server.records import Author, Before, ItemKey, StoredRow
 from tests.server.builders import action, parsed
 
@@ -29,7 +30,7 @@ class Space:
 
     def push(self, actions: Sequence[Action]) -> list[str]:
         sent = [a for a in actions if (a.collection, a.item_id) not in self.failed]
-        outcome = apply_batch(registry, self.before, ME, sent, now=0)
+        outcome = apply_batch(registry, self.before, ME, prepare(registry, sent), now=0)
         for pushed, result in zip(sent, outcome.results, strict=True):
             if result.verdict == "applied":
                 self.effects[pushed.id] = self.effects.get(pushed.id, 0) + 1

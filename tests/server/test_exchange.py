@@ -51,6 +51,12 @@ def emptied(database: Database) -> Database:
     return database
 
 
+@pytest.fixture(params=[1, 64])
+def enough(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what a group writes sent bit by bit, or all at the end."""
+    monkeypatch.setattr("server.saving.ENOUGH", request.param)
+
+
 def verdicts(answers: list[SyncResponse]) -> list[list[str]]:
     return [[result.verdict for result in answer.results] for answer in answers]
 
@@ -127,6 +133,7 @@ moves = st.lists(
 )
 
 
+@pytest.mark.usefixtures("enough")
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves)
 def test_verdicts_and_rows_are_those_of_exchanges_made_one_by_one(

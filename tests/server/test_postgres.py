@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,7 +19,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import InternalError, OperationalError
 
 from app.core.actions import registry
-from app.protocol import SyncRequest
+from app.protocol import MAX_ACTIONS, SyncRequest
 from scripts.cluster import Cluster, running
 from server.app import create_app
 from server.database import ATTEMPTS, Database
@@ -25,9 +28,11 @@ from server.identity import LOCAL, Identity
 from server.migrations import migrate
 from server.refusals import DatabaseUnavailable
 from server.settings import Settings
+from server.statements import Statement, sending
 from server.tables import rows, spaces
 from tests.server.builders import message, request
 from tests.server.conftest import Api
+from tests.server.live import until
 
 
 @pytest.fixture
@@ -39,6 +44,15 @@ def exchange(seq: int, client: str = "c1", space: str = LOCAL.space_id) -> Excha
     """Return the push of one message, whose item is the client's own."""
     body = request(message(seq, item=f"{client}-{seq}"), client=client)
     return Exchange(Identity(space, LOCAL.user_id), SyncRequest.model_validate(body), now=1)
+
+
+def full(number: int) -> Exchange:
+    """Return the push of as many messages as one may hold, by a client of its own."""
+    client = f"c{number}"
+    names = [f"{client}-{seq}" for seq in range(1, MAX_ACTIONS + 1)]
+    messages = [message(seq, id=name, item=name) for seq, name in enumerate(names, start=1)]
+    body = request(*messages, client=client)
+    return Exchange(LOCAL, SyncRequest.model_validate(body), now=1)
 
 
 def verdicts(database: Database, *exchanges: Exchange) -> list[str]:
@@ -116,6 +130,47 @@ def test_lost_race_is_begun_anew_and_in_the_end_given_up(database: Database, sta
         database.write(lose)
     assert attempts[0] == 2 + ATTEMPTS
     assert database.read(lambda c: str(c.execute(value).scalar())).count("x") == 1
+
+
+def test_push_reads_what_it_touches_of_a_large_space_that_was_never_analysed(
+    database: Database,
+) -> None:
+    read = text(
+        """SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+        FROM pg_stat_xact_user_tables"""
+    )
+    for table in ("rows", "receipts", "clients"):
+        never = text(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+        database.write(partial(Connection.execute, statement=never))
+    for client in range(60):
+        verdicts(database, full(client))
+
+    def job(connection: Connection) -> Counter[str]:
+        # PostgreSQL adds up what a connection has read for a second, over its transactions.
+        before = {name: count for name, count in connection.execute(read)}  # noqa: C416 - of rows
+        answer_all(connection, registry, [replace(full(99), pulls=False)])
+        return Counter({name: n - before.get(name, 0) for name, n in connection.execute(read)})
+
+    found = database.write(job)
+    assert found["rows"] <= MAX_ACTIONS
+    assert found["receipts"] <= MAX_ACTIONS
+    assert found["clients"] <= 2
+
+
+def test_what_is_written_is_under_way_before_all_is_decided(
+    database: Database, cluster: Cluster
+) -> None:
+    long = Statement("SELECT pg_sleep(600)")
+    cancel = """SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+        WHERE state = 'active' AND query = 'SELECT pg_sleep(600)'"""
+
+    def job(connection: Connection) -> None:
+        with sending(connection) as send:
+            send([(long, {})])
+            until(lambda: cluster.execute(cancel))
+
+    with pytest.raises(DatabaseUnavailable, match="user request"):
+        database.write(job)
 
 
 def test_real_deadlock_is_resolved(database: Database) -> None:

@@ -6,13 +6,15 @@ import io
 import logging
 import sys
 from functools import partial
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from server.database import Database
 from server.logs import Discreet, TurnHandler
-from server.statements import Statement, as_set, run_all
+from server.statements import Statement, as_set, run_all, sending
 
 PARTS = Statement("SELECT given.value ->> 0, given.value ->> 1 FROM EACH(:given) AS given")
 
@@ -74,3 +76,33 @@ def test_statements_that_are_run_together_are_undone_together(database: Database
         with pytest.raises(IntegrityError):
             database.write(partial(run_all, steps=steps))
     assert list(database.read(lambda c: ask.run(c, {"name": "n"}))) == []
+
+
+def test_statements_that_are_sent_are_done_in_their_order(database: Database) -> None:
+    add = Statement("INSERT INTO properties (name, value) VALUES (:name, :value)")
+    change = Statement("UPDATE properties SET value = :value WHERE name = :name")
+    ask = Statement("SELECT value FROM properties WHERE name = :name")
+
+    def job(connection: Connection) -> list[Any]:
+        with sending(connection) as send:
+            send([(add, {"name": "n", "value": "first"})])
+            send([(change, {"name": "n", "value": "second"})])
+        return list(ask.run(connection, {"name": "n"}))
+
+    assert [tuple(row) for row in database.write(job)] == [("second",)]
+
+
+def test_statements_that_are_sent_are_undone_together(database: Database) -> None:
+    add = Statement("INSERT INTO properties (name, value) VALUES (:name, :value)")
+    ask = Statement("SELECT value FROM properties WHERE name = :name")
+
+    def job(connection: Connection) -> None:
+        with sending(connection) as send:
+            send([(add, {"name": "n", "value": "v"})])
+            send([(add, {"name": "n", "value": "again"})])
+            send([(add, {"name": "other", "value": "v"})])
+
+    with pytest.raises(IntegrityError, match="INSERT INTO properties"):
+        database.write(job)
+    for name in ("n", "other"):
+        assert list(database.read(partial(ask.run, values={"name": name}))) == []

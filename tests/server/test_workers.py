@@ -17,9 +17,8 @@ import httpx
 import pytest
 
 from tests.server.builders import message, request
-from tests.server.live import Live, live, start
+from tests.server.live import PATIENCE, Live, live, start, until
 
-PATIENCE = 15
 Command = tuple[str, ...]
 
 
@@ -31,15 +30,6 @@ def kind() -> str:
 @pytest.fixture
 def command(database_url: str) -> Command:
     return ("-m", "tests.server.faulty", "--port", "0", "--database", database_url)
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    """Wait until something holds, and return it."""
-    end = time.monotonic() + PATIENCE
-    while not (found := holds()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def children(server: Live) -> list[int]:

@@ -56,8 +56,8 @@ _recording: list[list[Effect]] = []
 _write = apply._Batch._write
 
 
-def _spy(self: Any, action: Action, row: Any, data: Any) -> Judged:
-    judged = _write(self, action, row, data)
+def _spy(self: Any, action: Action, row: StoredRow | None, text: str | None) -> Judged:
+    judged = _write(self, action, row, text)
     if _recording:
         _recording[-1].append(Effect(self._author.client_id, action, row, judged.result().row))
     return judged

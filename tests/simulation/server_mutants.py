@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from server import apply, push, storage, tables
+from server import apply, push, saving, storage, tables
 from server.insertion import Insertion
 from server.records import RECEIPT_COLUMNS
 from tests.simulation.database import SimDatabase
@@ -20,7 +20,7 @@ def no_dedupe(patch: Patch) -> None:
     """The server does not know what it has done before."""
     patch.setattr(apply._Batch, "_known", lambda *_: None)
     again = Insertion(tables.receipts, RECEIPT_COLUMNS, "ON CONFLICT DO NOTHING")
-    patch.setattr(storage, "_ADD_RECEIPTS", again)
+    patch.setattr(saving, "_ADD_RECEIPTS", again)
 
 
 def acknowledge_before_commit(patch: Patch) -> None:
@@ -53,22 +53,23 @@ def last_writer_wins(patch: Patch) -> None:
 
 def receipts_dropped_by_age(patch: Patch) -> None:
     """The server forgets its receipts before the clients have settled them."""
-    save = storage.save
+    load = storage.load
 
-    def forgetful(connection: Any, *rest: Any) -> None:
+    def forgetful(connection: Any, *rest: Any) -> Any:
+        stored = load(connection, *rest)
         connection.execute(text("DELETE FROM receipts"))
-        save(connection, *rest)
+        return stored
 
-    patch.setattr(push, "save", forgetful)
+    patch.setattr(push, "load", forgetful)
 
 
 def server_forgets_what_failed(patch: Patch) -> None:
     """The server goes on with an item after one of its actions failed in the batch."""
     take = apply._Batch.take
 
-    def forgetful(self: Any, action: Any) -> None:
+    def forgetful(self: Any, prepared: Any) -> None:
         self._held.clear()
-        take(self, action)
+        take(self, prepared)
 
     patch.setattr(apply._Batch, "take", forgetful)
 
