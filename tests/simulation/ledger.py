@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ class Snapshot:
     mirror: dict[ItemKey, Row]
     writes: dict[ItemKey, list[tuple[int, str]]]
     last: dict[tuple[str, ItemKey], int]
+    refused: set[str]
 
 
 class Ledger:
@@ -36,21 +38,30 @@ class Ledger:
         self.done: set[tuple[Device | None, int]] = set()
         self.newest = 0
         self.undone: set[str] = set()
+        self.refused: set[str] = set()
+        self.unrefused: set[str] = set()
         self.forgotten: dict[ItemKey, Row] = {}
         self._updated_at = 0
 
     def snapshot(self) -> Snapshot:
         """Return what a backup made now would know."""
         writes = {key: list(written) for key, written in self.writes.items()}
-        return Snapshot(dict(self.effects), dict(self.mirror), writes, dict(self.last))
+        known = dict(self.effects), dict(self.mirror), writes, dict(self.last)
+        return Snapshot(*known, set(self.refused))
 
     def put_back(self, snapshot: Snapshot, newest: int) -> None:
         """Know what the backup knows: what came later never was."""
         self.undone |= self.effects.keys() - snapshot.effects.keys()
+        self.unrefused |= self.refused - snapshot.refused
+        self.refused = set(snapshot.refused)
         self.effects, self.mirror = dict(snapshot.effects), dict(snapshot.mirror)
         self.writes = {key: list(written) for key, written in snapshot.writes.items()}
         self.last, self.newest = dict(snapshot.last), newest
         self._updated_at = max((row.updated_at for row in self.mirror.values()), default=0)
+
+    def refuse(self, ids: Iterable[str]) -> None:
+        """Take in which actions the server has refused for good."""
+        self.refused.update(ids)
 
     def forget(self, kept: set[ItemKey]) -> None:
         """Take it that only these items are known any more; the others must be tombstones."""
@@ -74,9 +85,14 @@ class Ledger:
             if action.id in self.effects and (wrote or not is_older) and not is_hidden:
                 fail(1, f"{action.type} {action.id} took effect twice")
             late = self.last.get(place, 0) >= action.seq and not is_older
-            if late and action.id not in self.undone and not self._world.is_discarded(action.id):
+            # A late copy of a request from before the server was put back is judged once more, for
+            # the refusal was lost with the rest: it is not in the line that the device keeps.
+            is_astray = action.id in self.unrefused
+            is_again = action.id in self.undone or is_astray
+            if late and not is_again and not self._world.is_discarded(action.id):
                 fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
-            self.last[place] = max(action.seq, self.last.get(place, 0))
+            if not is_astray:
+                self.last[place] = max(action.seq, self.last.get(place, 0))
             for seq in action.depends_on:
                 if (device, seq) not in self.done:
                     fail(3, f"{action.id} took effect before seq {seq}, which it depends on")

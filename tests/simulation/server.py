@@ -136,6 +136,8 @@ class SimServer:
             "pulled", "reset" if response.reset else "more" if response.has_more else "all"
         ] += 1
         self._world.ledger.commit(effects)
+        refusals = ("conflict", "rejected")
+        self._world.ledger.refuse(it.id for it in response.results if it.verdict in refusals)
         return response
 
     def back_up(self) -> None:
