@@ -49,8 +49,8 @@ class OutboxPage:
         """See `Page`."""
         tools = {name: part(self._scroller, name) for name in ("retry-all", "export-all", "import")}
         file = part(self._scroller, "file")
-        on(tools["retry-all"], "click", lambda _event: self._do(self._retry_all()))
-        on(tools["export-all"], "click", lambda _event: self._do(self._export_all()))
+        on(tools["retry-all"], "click", lambda _event: self._tapped(self._retry_all))
+        on(tools["export-all"], "click", lambda _event: self._tapped(self._export_all))
         on(tools["import"], "click", lambda _event: file.click())
         on(file, "change", lambda _event: self._do(self._import()))
         tools["import"].disabled = False
@@ -92,6 +92,9 @@ class OutboxPage:
             self._taps.do(entry.id, lambda: self._begun(self._retry(entry)))
         else:
             self._do(self._verbs[verb](entry))
+
+    def _tapped(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._taps.do(work.__name__, lambda: self._begun(work()))
 
     def _do(self, work: Coroutine[Any, Any, object]) -> None:
         spawn(self._begun(work))
