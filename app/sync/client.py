@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 H = TypeVar("H", bound=Handler)
+AT_ONCE = 200
+"""Milliseconds within which a lead that nobody has is taken."""
 
 __all__ = ["Client", "World"]
 
@@ -155,10 +157,13 @@ class Client:
         self._erasure.working = asyncio.current_task()
         identity = self._identity or await identity_at_last(self._world)
         await self._courier.brief()
+        asked = self._world.clock.now()
 
         async def lead() -> None:
+            waited = self._world.clock.now() - asked > AT_ONCE
             await self._inbox.empty(identity)
-            if self._peers.followed:  # the one before may have died before it told what it did
+            # The one before may have died before it told what it did, or before it told of itself.
+            if waited or self._peers.followed:
                 self._changes.announce_everything()
             await self._peers.lead(self._engine(identity))
 

@@ -132,5 +132,7 @@ class Ledger:
         device = self._world.owners.get(effect.client_id)
         if device is not None and not device.is_older:
             for entry in entries_of(device, effect.key):
+                if entry.client_id not in ("", effect.client_id):
+                    continue  # the device lost its storage since, and counts anew as another client
                 if entry.seq < effect.action.seq and entry.id not in self.effects:
                     self._world.fail(3, f"{effect.action.id} overtook {entry.id} ({entry.state})")

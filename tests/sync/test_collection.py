@@ -212,10 +212,13 @@ def test_declared_models_belong_to_the_registry() -> None:
     assert registry.model("messages") is not None
 
 
+@pytest.mark.parametrize("heard", [True, False], ids=["heard of", "never heard of"])
 async def test_what_a_leader_did_before_it_died_is_shown_once_another_leads(
-    device: Device, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    device: Device, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, heard: bool
 ) -> None:
     leader = await device.open()
+    if not heard:
+        monkeypatch.setattr(leader._peers, "_report", lambda _status: None)
     other = await device.open()
     collection = todos(other)
     await collection.load()
