@@ -29,7 +29,7 @@ ENOUGH = 64
 
 _NEW_VALUES = ", ".join(f"{name} = excluded.{name}" for name in ROW_COLUMNS[2:])
 
-# Looking for a row in the way is a fifth of what a new one costs PostgreSQL.
+# PostgreSQL looks for a row in the way only where one may be.
 _ADD_ROWS = Insertion(tables.rows, ROW_COLUMNS)
 _CHANGE_ROWS = Insertion(
     tables.rows,
