@@ -77,7 +77,7 @@ class Changes:
         self._space_id = space_id
         self._send = send
         self._there = set(stored.rows)
-        self._new_rows: dict[ItemKey, StoredRow] = {}
+        self._unwritten: dict[ItemKey, StoredRow] = {}
         self._receipts: list[tuple[str | int, ...]] = []
         self._settled: dict[Author, tuple[int, int]] = {}
 
@@ -86,7 +86,7 @@ class Changes:
         self.version = outcome.version
         self.updated_at = outcome.updated_at
         self.rows |= outcome.rows
-        self._new_rows |= outcome.rows
+        self._unwritten |= outcome.rows
         self._receipts += [(*author, *receipt) for receipt in outcome.receipts.values()]
         if len(self._receipts) >= ENOUGH:
             self._write()
@@ -109,8 +109,8 @@ class Changes:
             self._send([(_SETTLE, values), (_DROP_RECEIPTS, values)])
 
     def _write(self) -> None:
-        new = [row for key, row in self._new_rows.items() if key not in self._there]
-        changed = [row for key, row in self._new_rows.items() if key in self._there]
+        new = [row for key, row in self._unwritten.items() if key not in self._there]
+        changed = [row for key, row in self._unwritten.items() if key in self._there]
         where = self._connection, self._space_id
         self._send(
             [
@@ -119,8 +119,8 @@ class Changes:
                 *_ADD_RECEIPTS.steps(*where, self._receipts),
             ]
         )
-        self._there |= self._new_rows.keys()
-        self._new_rows = {}
+        self._there |= self._unwritten.keys()
+        self._unwritten = {}
         self._receipts = []
 
 
