@@ -55,7 +55,12 @@ class DraftKeeper:
     async def settled(self) -> None:
         """Return once everything that was to be kept is written."""
         if self._writing is not None:
-            await self._writing
+            await asyncio.wait([self._writing])
+
+    async def keep(self, name: str, text: str) -> None:
+        """Keep the text of a field that is no longer followed; raises `StorageError`."""
+        self._writing = asyncio.ensure_future(self._drafts.keep(name, text))
+        await self._writing
 
     def changed(self) -> None:
         """Note that the text may have changed."""

@@ -101,7 +101,7 @@ class NoteWriting:
 
     async def keep(self, place: str, text: str) -> None:
         """Keep a draft, or with no text none."""
-        await self._drafts.keep(_name(place), text)
+        await self._keeper.keep(_name(place), text)
 
     def _changed(self) -> None:
         self.editor.refuse("", {})

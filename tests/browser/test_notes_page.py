@@ -15,17 +15,17 @@ from tests.browser.servers import Server
 SLOW_WRITES = """() => {
   const {transact} = window.driftlineIdb;
   window.driftlineIdb.transact = (...work) =>
-    new Promise(resolve => setTimeout(() => resolve(transact(...work)), 200));
+    new Promise(resolve => setTimeout(() => resolve(transact(...work)), 600));
 }"""
 """Makes saving take so long that the draft of what is saved is kept meanwhile."""
 HOLD_DRAFT = """() => {
   const {read} = window.driftlineIdb;
   window.driftlineIdb.read = async (db, stores, queries) => {
-    if (queries.includes('"draft:')) await new Promise(resolve => (window.release = resolve));
+    if (queries.includes('"draft:note:new"')) await new Promise(resolve => (window.release = resolve));
     return read(db, stores, queries);
   };
 }"""
-"""Keeps the draft of the note that is opened next from being read until `release()`."""
+"""Keeps the draft of a new note from being read until `release()`."""
 
 
 def titles(server: Server) -> list[str]:
@@ -89,6 +89,7 @@ def test_draft_is_neither_of_a_note_that_was_saved_nor_put_over_what_is_being_wr
     new.click()
     expect(title).to_have_value("")
     notes.fill("Second", "Written at once")
+    notes.page.wait_for_function("'release' in window")
     notes.page.evaluate("release()")
     expect(title).to_be_focused()
     notes.save().wait_for(("synced", "First"), ("synced", "Second"))
