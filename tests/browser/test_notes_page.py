@@ -21,7 +21,8 @@ SLOW_WRITES = """() => {
 HOLD_DRAFT = """() => {
   const {read} = window.driftlineIdb;
   window.driftlineIdb.read = async (db, stores, queries) => {
-    if (queries.includes('"draft:note:new"')) await new Promise(resolve => (window.release = resolve));
+    if (queries.includes('"draft:note:new"'))
+      await new Promise(resolve => (window.release = resolve));
     return read(db, stores, queries);
   };
 }"""
