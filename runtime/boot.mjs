@@ -7,6 +7,8 @@
 // - An error that no script is the cause of, such as that of a request that failed, has no stack in
 //   WebKit. Pyodide tells errors by that: Python would wait for such a promise for ever. So errors
 //   inherit one, and with them all kinds of DOMException, which Pyodide knows only by that name.
+// - Pyodide would run Python on stacks of its own, so that it can be suspended (JSPI). We never suspend it, and
+//   Chromium, where it samples allocations, reads beyond the end of such a stack: the tab crashes. So there is none.
 // - Between the stages of the start the browser gets a turn: it can paint and take taps meanwhile.
 import { loadPyodide as load, version } from "./pyodide.mjs";
 
@@ -14,6 +16,8 @@ export { version };
 
 if (!("stack" in Error.prototype))
   Object.defineProperty(Error.prototype, "stack", { value: "", writable: true, configurable: true });
+
+delete WebAssembly.Suspending;
 
 const fetchBytes = async (name) => {
   const response = await fetch(new URL(`pydantic_core/${name}`, import.meta.url));

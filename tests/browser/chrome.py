@@ -26,10 +26,11 @@ FLAGS = [
 ]
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(*flags: str) -> dict[str, Any]:
     """Return how to start Chromium: the machine's own, or else the one Playwright keeps."""
     found = find_on_path()
-    return {"args": FLAGS, **({"executable_path": found} if found else {"channel": "chromium"})}
+    which = {"executable_path": found} if found else {"channel": "chromium"}
+    return {"args": [*FLAGS, *flags], **which}
 
 
 class Profile:
@@ -40,10 +41,10 @@ class Profile:
         self._folder = folder
         self._context: BrowserContext | None = None
 
-    def launch(self, **options: Any) -> BrowserContext:
+    def launch(self, *flags: str, **options: Any) -> BrowserContext:
         """Start a browser on this profile; the one before it must be gone."""
         self._context = self._playwright.chromium.launch_persistent_context(
-            self._folder, **launch_options(), **options
+            self._folder, **launch_options(*flags), **options
         )
         return self._context
 

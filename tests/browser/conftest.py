@@ -61,9 +61,11 @@ class OpenProfile(Profile):
         super().__init__(playwright, folder)
         self._adopt = adopt
 
-    def open(self, target: Server | str, *, ready: bool = True, **context_options: Any) -> App:
+    def open(
+        self, target: Server | str, *flags: str, ready: bool = True, **context_options: Any
+    ) -> App:
         """Start the browser and open the app; return once it is ready, unless told otherwise."""
-        app = self._adopt(self.launch(**context_options), target).goto()
+        app = self._adopt(self.launch(*flags, **context_options), target).goto()
         return app.wait_ready() if ready else app
 
 

@@ -14,7 +14,7 @@ POLLING = 50
 """Milliseconds between looks: a tab in the background is drawn seldom, and never waited for so."""
 DOUBLE_TAP = "button => (button.focus(), button.click(), button.click())"
 """Two taps, nothing in between: what the first one asks for is still being done at the second."""
-MOST_CRASHES = 3
+MOST_CRASHES = 1
 crashes: list[str] = []
 """The addresses of tabs whose renderer crashed while the app was starting, in this run."""
 _FAILED = 'html[data-boot]:not([data-boot="slow"])'
@@ -50,7 +50,7 @@ class App:
         try:
             self._wait_settled()
         except PlaywrightError as error:
-            if "Target crashed" not in error.message:
+            if "crashed" not in error.message:
                 raise
             self._replace_crashed_tab()
             self._wait_settled()
@@ -64,9 +64,9 @@ class App:
     def _replace_crashed_tab(self) -> None:
         """Open the app in a new tab, as a person does when the browser says that one crashed.
 
-        About one start in several hundred ended so in Chromium 156 on a busy machine; the cause is
-        not known, and hundreds of starts in a loop did not show it. More than a few in one run are
-        not let pass.
+        Of 71 crashes of Chromium 156, 70 were of one cause, which is mended (JSPI, in
+        docs/decisions.md). The other was a null pointer in the browser, on the page's own stack:
+        one in a run is let pass, and no more.
         """
         crashes.append(self.url)
         assert len(crashes) <= MOST_CRASHES, f"{len(crashes)} tabs crashed in this run"

@@ -12,10 +12,15 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import OpenApp, Spoil
+from tests.browser.conftest import OpenApp, OpenProfile, Spoil
 from tests.browser.page import App
 from tests.browser.servers import Server
 
+SAMPLED = (
+    "--enable-features=HeapProfilerReporting:stable-probability/1.0/nonstable-probability/1.0/"
+    "renderer-sampling-rate-bytes/100000"
+)
+"""Chromium looks at the stack of one allocation in 100 kB, which it does in few processes else."""
 KEPT = "Messages stored on this device are kept"
 
 
@@ -57,6 +62,13 @@ def test_app_starts_and_takes_input(server: Server, open_app: OpenApp) -> None:
     expect(app.by_test_id("sync-now")).to_be_enabled()
     assert app.watch.requests
     assert app.watch.foreign_requests() == []
+
+
+def test_app_starts_in_a_browser_that_samples_its_allocations(
+    server: Server, profile: OpenProfile
+) -> None:
+    app = profile.open(server, SAMPLED).send("Hello")
+    app.wait_for_messages(("sent", "Hello"))
 
 
 def test_page_loads_exactly_what_is_precached(server: Server, open_app: OpenApp) -> None:
