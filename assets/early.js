@@ -45,12 +45,15 @@ try {
   Object.defineProperty(window, "indexedDB", { value: storage, configurable: true });
 }
 
-// The interpreter is asked for at once, and compiled while PyScript's scripts arrive; runtime/boot.mjs takes it from
-// here. Where this fails it asks again, and says why that fails.
-window.driftlineInterpreter = window.WebAssembly?.compileStreaming?.(
-  fetch("./runtime/dist/pyodide/pyodide.asm.wasm", { credentials: "same-origin" }),
-);
-window.driftlineInterpreter?.catch(() => {});
+// The interpreter is asked for at once, and compiled beside the page (assets/compiler.js) while PyScript's scripts
+// arrive; runtime/boot.mjs takes it from here. Where this fails it asks again, and says why that fails.
+window.driftlineInterpreter = new Promise((resolve, reject) => {
+  const compiler = new Worker("./assets/compiler.js");
+  compiler.onmessage = ({ data }) => (typeof data === "string" ? reject(data) : resolve(data));
+  compiler.onerror = compiler.onmessageerror = reject;
+  compiler.postMessage(new URL("./runtime/dist/pyodide/pyodide.asm.wasm", document.baseURI).href);
+});
+window.driftlineInterpreter.catch(() => {});
 
 // The browser offers to install the app when it likes, also before Python listens (app/browser/device.py).
 addEventListener("beforeinstallprompt", (event) => {

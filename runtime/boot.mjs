@@ -44,7 +44,9 @@ const imports =
   "enum re typing ast tokenize dis inspect json traceback logging socket ssl subprocess asyncio shutil zipfile tempfile";
 const createPyodideModule = async (settings) => {
   const { default: create } = await import("./pyodide.asm.mjs");
+  await turn();
   const created = await create(settings);
+  await turn();
   settings.API.rawRun("import quickimport; quickimport.install()");
   for (const name of imports.split(" ")) {
     await turn();
@@ -64,7 +66,9 @@ const withInterpreter = async (module, load) => {
   WebAssembly.instantiateStreaming = async (source, imports) => {
     const given = await source;
     if (!(given instanceof WebAssembly.Module)) return instantiateStreaming(given, imports);
-    return { module: given, instance: await WebAssembly.instantiate(given, imports) };
+    const instance = await WebAssembly.instantiate(given, imports);
+    await turn();
+    return { module: given, instance };
   };
   try {
     return await load();

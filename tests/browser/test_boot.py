@@ -100,17 +100,53 @@ import dataclasses, gc, sys
 importers = {type(sys.path_importer_cache[path]).__name__ for path in sys.path if "zip" in path}
 " ".join([*importers, type(dataclasses.exec).__name__, str(gc.isenabled())])
 """
-ASKED = """
-const [{ domInteractive }] = performance.getEntriesByType("navigation");
-const asked = performance.getEntriesByType("resource");
-return asked.filter(({ name }) => name.endsWith("/pyodide.asm.wasm"))
-  .map(({ startTime }) => startTime < domInteractive);"""
+ASKED = """name => performance.getEntriesByType("resource")
+  .filter(asked => asked.name.endsWith(name)).length"""
+NO_WORKERS = """
+window.Worker = class extends Worker {
+  constructor(url, ...rest) {
+    if (String(url).endsWith("/compiler.js")) throw new Error("There are no workers here.");
+    super(url, ...rest);
+  }
+};"""
+FIRST_ASKED = """() => new Promise(resolve => new PerformanceObserver(
+  list => resolve(list.getEntries()[0].name)).observe({ type: "resource", buffered: true }))"""
 
 
-def test_interpreter_is_asked_for_once_before_the_page_is_read_to_its_end(
+def test_interpreter_is_asked_for_once_beside_the_page(server: Server, open_app: OpenApp) -> None:
+    page = open_app(server).page
+    (compiler,) = page.workers
+    assert compiler.evaluate(ASKED, "/pyodide.asm.wasm") == 1
+    assert page.evaluate(ASKED, "/pyodide.asm.wasm") == 0
+
+
+def test_interpreter_is_asked_for_before_pyscript_is_there(
     server: Server, open_app: OpenApp
 ) -> None:
-    assert open_app(server).page.evaluate(f"() => {{ {ASKED} }}") == [True]
+    spoil = answer(r"/pyscript/core\.js$")
+    app = open_app(server, ready=False, spoil=spoil, service_workers="block")
+    app.watch.allow.append("")  # whatever the failure brings with it
+    app.wait_failed()
+    (compiler,) = app.page.workers
+    assert compiler.evaluate(FIRST_ASKED).endswith("/pyodide.asm.wasm")
+
+
+def test_start_goes_on_where_nothing_can_be_compiled_beside_the_page(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server, spoil=script(NO_WORKERS))
+    assert app.page.evaluate(ASKED, "/pyodide.asm.wasm") == 1
+
+
+def test_start_goes_on_where_the_compiler_does_not_arrive(
+    server: Server, open_app: OpenApp
+) -> None:
+    def spoil(page: Page) -> None:
+        page.route(re.compile(r"compiler\.js$"), lambda route: route.abort())
+
+    app = open_app(server, ready=False, spoil=spoil, service_workers="block")
+    app.watch.allow.append("compiler.js")
+    app.wait_ready()
 
 
 def test_start_goes_on_where_the_first_request_for_the_interpreter_fails(
