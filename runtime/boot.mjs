@@ -9,6 +9,9 @@
 //   inherit one, and with them all kinds of DOMException, which Pyodide knows only by that name.
 // - Pyodide would run Python on stacks of its own, so that it can be suspended (JSPI). We never suspend it, and
 //   Chromium, where it samples allocations, reads beyond the end of such a stack: the tab crashes. So there is none.
+// - Emscripten has a module of a few bytes compiled for each of 260 functions of JavaScript that Python may call; they are
+//   of 28 kinds, and one of each kind does.
+// - pydantic_core is linked while Python imports other things, and so compiled beside the page, not by it.
 // - Between the stages of the start the browser gets a turn: it can paint and take taps meanwhile.
 import { loadPyodide as load, version } from "./pyodide.mjs";
 
@@ -18,6 +21,16 @@ if (!("stack" in Error.prototype))
   Object.defineProperty(Error.prototype, "stack", { value: "", writable: true, configurable: true });
 
 delete WebAssembly.Suspending;
+
+const modules = new Map();
+WebAssembly.Module = new Proxy(WebAssembly.Module, {
+  construct(Module, [bytes]) {
+    const kind = bytes.length < 100 && String(bytes);
+    if (!kind) return new Module(bytes);
+    if (!modules.has(kind)) modules.set(kind, new Module(bytes));
+    return modules.get(kind);
+  },
+});
 
 const fetchBytes = async (name) => {
   const response = await fetch(new URL(`pydantic_core/${name}`, import.meta.url));
@@ -33,7 +46,9 @@ const turn = () =>
   });
 const files = Promise.all(["__init__.pyc", "core_schema.pyc", "_pydantic_core.wasm"].map(fetchBytes));
 
+let library;
 const fsInit = async (FS, { sitePackages }) => {
+  library = `${sitePackages}/pydantic_core/_pydantic_core.so`;
   FS.mkdir(`${sitePackages}/pydantic_core`);
   for (const [name, bytes] of await files)
     FS.writeFile(`${sitePackages}/pydantic_core/${name.replace(".wasm", ".so")}`, bytes, { canOwn: true });
@@ -48,10 +63,12 @@ const createPyodideModule = async (settings) => {
   const created = await create(settings);
   await turn();
   settings.API.rawRun("import quickimport; quickimport.install()");
+  const linked = settings.API.loadDynlib(library);
   for (const name of imports.split(" ")) {
     await turn();
     settings.API.rawRun(`import ${name}`);
   }
+  await linked;
   await turn(); // CPython is there; Pyodide comes next
   return created;
 };

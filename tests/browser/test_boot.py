@@ -113,6 +113,25 @@ FIRST_ASKED = """() => new Promise(resolve => new PerformanceObserver(
   list => resolve(list.getEntries()[0].name)).observe({ type: "resource", buffered: true }))"""
 
 
+COUNT_MODULES = """
+window.compiled = [];
+WebAssembly.Module = new Proxy(WebAssembly.Module, {
+  construct(Module, [bytes]) {
+    window.compiled.push([bytes.length, String(bytes.slice(0, 100))]);
+    return new Module(bytes);
+  },
+});"""
+
+
+def test_page_itself_compiles_small_modules_only_and_each_kind_once(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server, spoil=script(COUNT_MODULES))
+    compiled = [(size, head) for size, head in app.page.evaluate("compiled")]
+    assert len(compiled) == len(set(compiled)) > 10
+    assert max(compiled)[0] < 1_000
+
+
 def test_interpreter_is_asked_for_once_beside_the_page(server: Server, open_app: OpenApp) -> None:
     page = open_app(server).page
     (compiler,) = page.workers
