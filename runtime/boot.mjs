@@ -68,6 +68,7 @@ const createPyodideModule = async (settings) => {
     await turn();
     settings.API.rawRun(`import ${name}`);
   }
+  settings.API.rawRun("import lateimport; lateimport.install('pyscript')");
   await linked;
   await turn(); // CPython is there; Pyodide comes next
   return created;

@@ -16,7 +16,7 @@ from runtime.wheels import is_compiled
 
 STDLIB_PREFIX = "/lib/python314.zip/"
 SITE_PREFIX = "/lib/python3.14/site-packages/"
-QUICK_IMPORT = RUNTIME / "quickimport.py"
+IMPORTERS = (RUNTIME / "quickimport.py", RUNTIME / "lateimport.py")
 _SCHEMAS = "pydantic_core/core_schema.py"
 _OPTIMIZE = 2
 _DROPPED = read_names(RUNTIME / "dropped.txt")
@@ -35,7 +35,7 @@ def build_python(
     for wheel in wheels:
         (site if is_compiled(wheel) else library).update(keep_sources(wheel))
     site[_SCHEMAS] = without_typed_dicts(site[_SCHEMAS])
-    library[QUICK_IMPORT.name] = QUICK_IMPORT.read_bytes()
+    library.update({path.name: path.read_bytes() for path in IMPORTERS})
     in_library, in_site = compile_sources(
         node,
         [Sources(library, STDLIB_PREFIX, _OPTIMIZE), Sources(site, SITE_PREFIX, _OPTIMIZE)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
-from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.watch import Watch
 
@@ -14,9 +13,6 @@ POLLING = 50
 """Milliseconds between looks: a tab in the background is drawn seldom, and never waited for so."""
 DOUBLE_TAP = "button => (button.focus(), button.click(), button.click())"
 """Two taps, nothing in between: what the first one asks for is still being done at the second."""
-MOST_CRASHES = 1
-crashes: list[str] = []
-"""The addresses of tabs whose renderer crashed while the app was starting, in this run."""
 _FAILED = 'html[data-boot]:not([data-boot="slow"])'
 _MESSAGES = """found => found.map(message => [
   message.dataset.status, message.querySelector('[data-part="text"]').textContent])"""
@@ -47,32 +43,10 @@ class App:
 
     def wait_ready(self) -> App:
         """Wait until Python takes input; fail at once with what the page says if it cannot."""
-        try:
-            self._wait_settled()
-        except PlaywrightError as error:
-            if "crashed" not in error.message:
-                raise
-            self._replace_crashed_tab()
-            self._wait_settled()
-        assert self.by_test_id("boot-error").is_hidden(), self.boot_error()
-        return self
-
-    def _wait_settled(self) -> None:
         settled = self.page.locator(f'html[data-ready="true"], {_FAILED}')
         settled.wait_for(state="attached", timeout=BOOT_TIMEOUT)
-
-    def _replace_crashed_tab(self) -> None:
-        """Open the app in a new tab, as a person does when the browser says that one crashed.
-
-        Of 71 crashes of Chromium 156, 70 were of one cause, which is mended (JSPI, in
-        docs/decisions.md). The other was a null pointer in the browser, on the page's own stack:
-        one in a run is let pass, and no more.
-        """
-        crashes.append(self.url)
-        assert len(crashes) <= MOST_CRASHES, f"{len(crashes)} tabs crashed in this run"
-        crashed, self.page = self.page, self.context.new_page()
-        crashed.close()
-        self.goto()
+        assert self.by_test_id("boot-error").is_hidden(), self.boot_error()
+        return self
 
     def wait_failed(self, timeout: float = BOOT_ERROR_TIMEOUT) -> str:
         """Wait until boot has failed for good; return what the page says about it."""

@@ -198,6 +198,24 @@ def test_python_starts_by_the_short_ways_and_looks_for_garbage_afterwards(
     )
 
 
+PYSCRIPT = """
+import sys
+before = type(sys.modules["pyscript"]).__name__
+import pyscript.web
+from pyscript import document
+" ".join([before, type(pyscript).__name__, pyscript.web.page.title, document.title])
+"""
+
+
+def test_library_of_pyscript_is_there_for_whoever_uses_it_and_costs_nobody_else(
+    server: Server, open_app: OpenApp
+) -> None:
+    app = open_app(server, spoil=script(KEEP_PYTHON))
+    title = app.page.title()
+    said = app.page.evaluate("code => python.runPython(code)", PYSCRIPT)
+    assert said == f"_LazyModule module {title} {title}"
+
+
 def panel_text(app: App) -> str:
     """Return all of the panel's text, folded-up details too."""
     return app.by_test_id("boot-error").text_content() or ""

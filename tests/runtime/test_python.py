@@ -199,3 +199,32 @@ def test_the_digest_of_the_sources_follows_names_and_contents(tmp_path: Path) ->
     changed = sources_digest(tmp_path)
     (tmp_path / "one.py").rename(tmp_path / "two.py")
     assert len({first, changed, sources_digest(tmp_path)}) == 3
+
+
+LATE = """
+import json, sys
+import lateimport
+lateimport.install("late")
+sys.path.insert(0, "/mounted")
+ran = []
+sys.late_ran = ran
+import late as first
+begun = list(ran)
+from late import NAME
+from late.inner import INNER
+import late, late.inner
+json.dumps([begun, ran, NAME, INNER, late is first, late.inner.INNER, late.__name__])
+"""
+
+
+def test_late_package_runs_at_its_first_use_and_is_then_like_any_other(
+    run_shipped: RunShipped, tmp_path: Path
+) -> None:
+    (tmp_path / "late").mkdir()
+    begin = "import sys\nsys.late_ran.append(__name__)\n"
+    (tmp_path / "late" / "__init__.py").write_text(f"{begin}NAME = 'late'\n")
+    (tmp_path / "late" / "inner.py").write_text(f"{begin}INNER = 'inner'\n")
+    begun, ran, *found = run_shipped(LATE, tmp_path)
+    assert begun == []
+    assert ran == ["late", "late.inner"]
+    assert found == ["late", "inner", True, "inner", "late"]
