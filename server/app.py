@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.core.collections import registry as all_actions
@@ -64,24 +65,22 @@ def create_app(settings: Settings, clock: Clock = wall_clock) -> FastAPI:
         app.include_router(module.router)
     if site is not None:
         app.router.default = site
-    app.router.middleware_stack = sync.Lane(app.router.middleware_stack)
-    _add_guards(app, settings.allowed_origins, services.metrics)
+    lane = sync.Lane(app.build_middleware_stack())
+    app.middleware_stack = _guarded(lane, settings.allowed_origins, services.metrics)
     return app
 
 
-def _add_guards(app: FastAPI, allowed_origins: tuple[str, ...], metrics: Metrics) -> None:
-    """Put the middleware around the app; the last one added is the outermost."""
+def _guarded(app: ASGIApp, allowed_origins: tuple[str, ...], metrics: Metrics) -> ASGIApp:
+    """Put the guards around an app, one after the other."""
     if allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
+        app = CORSMiddleware(
+            app,
             allow_origins=list(allowed_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Content-Type", "If-Match", "Idempotency-Key", "X-Client-Id"],
             expose_headers=["ETag", "Location", "Retry-After"],
         )
-    app.add_middleware(CrossSiteGuard, allowed_origins=allowed_origins)
-    app.add_middleware(ApiHeaders)
-    app.add_middleware(RequestLog, metrics=metrics)
+    return RequestLog(ApiHeaders(CrossSiteGuard(app, allowed_origins)), metrics)
 
 
 def _services(settings: Settings, clock: Clock) -> Services:

@@ -114,6 +114,17 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respon
 }
 
 
+async def answer_to(request: Request, error: Exception) -> Response:
+    """Return the answer for an error that a request met."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await _HANDLERS[kind](request, error)
+
+
+def is_unexpected(error: Exception) -> bool:
+    """Say whether an error is a defect of the server, not of a request."""
+    return not isinstance(error, tuple(kind for kind in _HANDLERS if kind is not Exception))
+
+
 def install_handlers(app: FastAPI) -> None:
     """Make `app` answer every error with an `ErrorResponse`."""
     for error, handler in _HANDLERS.items():

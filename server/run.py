@@ -143,6 +143,7 @@ def serve_alone(app: Servable, listener: socket.socket, ready: Callable[[], None
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     services: Services = app.state.services

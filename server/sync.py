@@ -19,7 +19,7 @@ from server.body import read_json_body
 from server.cursors import decode_cursor
 from server.exchange import Answer, Exchange
 from server.identity import current_identity
-from server.problems import RequestRefused, invalid
+from server.problems import RequestRefused, answer_to, invalid, is_unexpected
 from server.services import services_of
 
 PATH = "/api/sync"
@@ -71,7 +71,7 @@ async def sync(request: Request) -> Response:
 
 
 class Lane:
-    """Around the routes of an app: takes exchanges past them, for routing costs as much as one.
+    """Around an app: takes exchanges past all that it does for a request, which costs as much.
 
     The route is there all the same, for the API's document and for every other method.
     """
@@ -84,8 +84,15 @@ class Lane:
         if scope.get("path") != PATH or scope.get("method") != "POST":
             return await self._app(scope, receive, send)
         scope["route"] = self._route
-        response = await sync(Request(scope, receive))
-        return await response(scope, receive, send)
+        request = Request(scope, receive)
+        try:
+            response = await sync(request)
+        except Exception as error:
+            await (await answer_to(request, error))(scope, receive, send)
+            if is_unexpected(error):
+                raise  # to be logged
+        else:
+            await response(scope, receive, send)
 
 
 def summary(answered: Answer) -> str:

@@ -119,6 +119,7 @@ async def test_own_bug_is_a_500_in_the_contracts_form(
     answered = await api.post(request(message(1)))
     assert answered.status_code == 500
     assert answered.json()["error"]["code"] == "internal"
+    assert answered.headers["x-request-id"]
 
 
 def sync(database: Database, body: dict[str, Any]) -> SyncResponse:
