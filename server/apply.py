@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 
 from app.core.actions import Registry
 from app.errors import NotFound, Rejected
-from app.protocol import Action, Problem, Result
-from server.prepared import Effect, Prepared, effect
+from app.protocol import Problem, Result
+from server.prepared import Prepared, effect
 from server.records import Author, Before, ItemKey, Judged, Outcome, Receipt, StoredRow
 
 logger = logging.getLogger(__name__)
@@ -28,12 +28,12 @@ def apply_batch(
     `now` is in microseconds since the epoch. Nothing that an action holds makes it raise.
     """
     batch = _Batch(registry, before, author, now)
-    for prepared in actions:
-        batch.take(prepared)
+    for action in actions:
+        batch.take(action)
     return batch.outcome
 
 
-def is_stale(action: Action, row: StoredRow, author: Author) -> bool:
+def is_stale(action: Prepared, row: StoredRow, author: Author) -> bool:
     """Tell whether somebody else wrote the item since the version that the action is based on."""
     base = action.base_version or 0
     own_run = row.client_id == author.client_id and row.seq < action.seq
@@ -52,29 +52,27 @@ class _Batch:
         self._not_applied: set[int] = set()
         self.outcome = Outcome(before.version, before.updated_at)
 
-    def take(self, prepared: Prepared) -> None:
-        action = prepared.action
+    def take(self, action: Prepared) -> None:
         key = action.collection, action.item_id
-        judged = self._known(prepared)
+        judged = self._known(action)
         if judged is None and (key in self._held or self._depends_in_vain(action)):
             problem = _problem("blocked", "An earlier change that this one needs did not succeed.")
             judged = Judged.of(Result(id=action.id, verdict="retry", error=problem))
         if judged is None:
-            judged = self._run(prepared)
-            receipt = Receipt(action.id, action.seq, prepared.body_hash, judged.kept)
+            judged = self._run(action)
+            receipt = Receipt(action.id, action.seq, action.body_hash, judged.kept)
             self.outcome.receipts[action.id] = receipt
         if judged.verdict not in ("applied", "duplicate"):
             self._held.add(key)
             self._not_applied.add(action.seq)
         self.outcome.judged.append(judged)
 
-    def _depends_in_vain(self, action: Action) -> bool:
+    def _depends_in_vain(self, action: Prepared) -> bool:
         """Tell whether the action depends on one of this batch that was not applied."""
         return bool(action.depends_on) and not self._not_applied.isdisjoint(action.depends_on)
 
-    def _known(self, prepared: Prepared) -> Judged | None:
+    def _known(self, action: Prepared) -> Judged | None:
         """Return the verdict that needs no run, because the action was seen before."""
-        action = prepared.action
         receipt = self.outcome.receipts.get(action.id) or self._before.receipts.get(action.id)
         if receipt is None:
             if action.seq > self._before.settled_through:
@@ -83,13 +81,12 @@ class _Batch:
             # would hide a loss from a client that counts anew under its old id.
             message = "This device said before that it had settled this change."
             return _rejected(action, "already_settled", message, {"seq": "was settled before"})
-        if receipt.body_hash != prepared.body_hash:
+        if receipt.body_hash != action.body_hash:
             message = "Another change was sent under this id before."
             return _rejected(action, "key_reuse", message, {"id": "was used before"})
         return receipt.again(action, self._author)
 
-    def _run(self, prepared: Prepared) -> Judged:
-        action = prepared.action
+    def _run(self, action: Prepared) -> Judged:
         key = action.collection, action.item_id
         row = self.outcome.rows.get(key) or self._before.rows.get(key)
         try:
@@ -97,10 +94,7 @@ class _Batch:
             stale = checks and row is not None and is_stale(action, row, self._author)
             if row and stale and not self._is_gone_anyway(action, row):
                 return Judged.of(Result(id=action.id, verdict="conflict", row=row.public()))
-            made = self._effect(prepared, row)
-            if made.error is not None:
-                raise made.error
-            return self._write(action, row, made.text)
+            return self._write(action, row, self._effect(action, row))
         except NotFound as error:
             return _rejected(action, "unknown_type", str(error), {"type": "is not known"})
         except Rejected as error:
@@ -112,19 +106,19 @@ class _Batch:
             logger.error("action %s of type %s cannot be run: %s", action.id, action.type, where)
             return _rejected(action, "failed", "The server cannot carry out this change.")
 
-    def _effect(self, prepared: Prepared, row: StoredRow | None) -> Effect:
-        if prepared.first is not None and (row is None or row.data is None):
-            return prepared.first
-        return effect(self._registry, row.decoded() if row else None, prepared.action)
+    def _effect(self, action: Prepared, row: StoredRow | None) -> str | None:
+        if action.first is not None and (row is None or row.data is None):
+            return action.first
+        return effect(self._registry, row.decoded() if row else None, action.action())
 
-    def _is_gone_anyway(self, action: Action, row: StoredRow) -> bool:
+    def _is_gone_anyway(self, action: Prepared, row: StoredRow) -> bool:
         """Tell whether the item is deleted already and the action would only delete it."""
         try:
-            return row.data is None and self._registry.apply(None, action) is None
+            return row.data is None and self._registry.apply(None, action.action()) is None
         except Rejected:
             return False
 
-    def _write(self, action: Action, row: StoredRow | None, text: str | None) -> Judged:
+    def _write(self, action: Prepared, row: StoredRow | None, text: str | None) -> Judged:
         """Give the item its next version; deleting what is not there writes nothing."""
         if text is None and (row is None or row.data is None):
             gone = row.public() if row else None
@@ -153,7 +147,7 @@ def _problem(code: str, message: str, fields: Mapping[str, str] | None = None) -
 
 
 def _rejected(
-    action: Action, code: str, message: str, fields: Mapping[str, str] | None = None
+    action: Prepared, code: str, message: str, fields: Mapping[str, str] | None = None
 ) -> Judged:
     problem = _problem(code, message, fields)
     return Judged.of(Result(id=action.id, verdict="rejected", error=problem))

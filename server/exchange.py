@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from app.core.actions import Registry
-from app.protocol import PROTOCOL, Result, SyncRequest, SyncResponse
+from app.protocol import PROTOCOL, SyncRequest, SyncResponse, Verdict
 from server.cursors import decode_cursor
 from server.history import History, Start, read_history
 from server.identity import Identity
@@ -18,80 +18,93 @@ from server.push import Group, Push, Pushed, push
 from server.records import Author
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """A request, who makes it, and when: `now` is in microseconds since the epoch.
+class Exchange(NamedTuple):
+    """What a request asks for, who asks, and when: `now` is in microseconds since the epoch.
 
-    Without `pulls` no rows are read for the answer. `prepared` are the request's actions, where
-    somebody prepared them before.
+    It goes from the process that reads requests to the one that writes: all in it is plain data.
+    Without `pulls` no rows are read for the answer.
     """
 
     identity: Identity
-    request: SyncRequest
+    client_id: str
+    cursor: str | None
+    settled_through: int
+    limit: int
+    actions: Sequence[Prepared]
     now: int
     pulls: bool = True
-    prepared: Sequence[Prepared] | None = None
 
-    def prepare(self, registry: Registry) -> Exchange:
-        """Return the exchange with its actions prepared."""
-        return replace(self, prepared=prepare(registry, self.request.actions))
+    @classmethod
+    def of(
+        cls,
+        registry: Registry,
+        identity: Identity,
+        request: SyncRequest,
+        now: int,
+        *,
+        pulls: bool = True,
+    ) -> Exchange:
+        """Return the exchange that a request asks for."""
+        return cls(
+            identity,
+            request.client_id,
+            request.cursor,
+            request.settled_through,
+            request.limit,
+            prepare(registry, request.actions),
+            now,
+            pulls,
+        )
 
-    def push(self, registry: Registry) -> Push:
+    def push(self) -> Push:
         """Return what is pushed."""
-        author = Author(self.identity.user_id, self.request.client_id)
-        actions = self.prepared
-        if actions is None:
-            actions = prepare(registry, self.request.actions)
-        return Push(author, actions, self.request.settled_through, self.now)
+        author = Author(self.identity.user_id, self.client_id)
+        return Push(author, self.actions, self.settled_through, self.now)
 
     def position(self, history: History, newest: int) -> Position:
         """Return where the pull starts; `newest` is how far the space had come before the push."""
         if self.pulls:
-            start = history.start(decode_cursor(self.request.cursor), newest)
+            start = history.start(decode_cursor(self.cursor), newest)
         else:
             start = Start(history.newest, since=None, reset=False)
-        return Position(self.request.client_id, start, self.request.limit)
+        return Position(self.client_id, start, self.limit)
 
     def answer(self, pushed: Pushed, page: Page, epoch: str) -> Answer:
         """Return the answer to the request."""
-        return Answer(pushed, page, epoch, self.now // 1000)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer to an exchange, in parts; `server_time` is in milliseconds since the epoch."""
-
-    pushed: Pushed
-    page: Page
-    epoch: str
-    server_time: int
-
-    @property
-    def results(self) -> list[Result]:
-        """The answers to the actions, in their order."""
-        return [judged.result() for judged in self.pushed.judged]
-
-    @property
-    def changed_to(self) -> int:
-        """The space's version after the push, 0 where the push changed nothing."""
-        pushed = self.pushed
-        return pushed.ended_at if pushed.ended_at > pushed.began_at else 0
-
-    def text(self) -> str:
-        """Return the answer as it is sent: the JSON of a `SyncResponse`."""
-        page = self.page
-        results = ",".join([judged.text for judged in self.pushed.judged])
-        # What is put together here is JSON already; the rest are numbers and words without quotes.
-        return (
-            f'{{"protocol":{PROTOCOL},"results":[{results}],"rows":[{",".join(page.rows)}],'
-            f'"cursor":"{page.cursor}","has_more":{_flag(page.has_more)},"epoch":"{self.epoch}",'
-            f'"reset":{_flag(page.start.reset)},"restored":{_flag(page.start.restored)},'
-            f'"unread_count":{page.unread_count},"server_time":{self.server_time}}}'
+        return Answer(
+            _text(pushed, page, epoch, self.now // 1000),
+            [judged.verdict for judged in pushed.judged],
+            len(page.rows),
+            pushed.ended_at if pushed.ended_at > pushed.began_at else 0,
         )
+
+
+class Answer(NamedTuple):
+    """The answer to an exchange as it is sent: the JSON of a `SyncResponse`; and what is in it.
+
+    The verdicts are in the order of the actions. `changed_to` is the space's version after the
+    push, 0 where the push changed nothing.
+    """
+
+    text: str
+    verdicts: list[Verdict]
+    row_count: int
+    changed_to: int
 
     def response(self) -> SyncResponse:
         """Return the answer as its readers see it."""
-        return SyncResponse.model_validate_json(self.text())
+        return SyncResponse.model_validate_json(self.text)
+
+
+def _text(pushed: Pushed, page: Page, epoch: str, server_time: int) -> str:
+    results = ",".join([judged.text for judged in pushed.judged])
+    # What is put together here is JSON already; the rest are numbers and words without quotes.
+    return (
+        f'{{"protocol":{PROTOCOL},"results":[{results}],"rows":[{",".join(page.rows)}],'
+        f'"cursor":"{page.cursor}","has_more":{_flag(page.has_more)},"epoch":"{epoch}",'
+        f'"reset":{_flag(page.start.reset)},"restored":{_flag(page.start.restored)},'
+        f'"unread_count":{page.unread_count},"server_time":{server_time}}}'
+    )
 
 
 def _flag(value: bool) -> str:
@@ -105,7 +118,8 @@ def answer(
 
     Where there is nothing to push, a read transaction is enough.
     """
-    return answer_all(connection, registry, [Exchange(identity, asked, now)])[0].response()
+    exchange = Exchange.of(registry, identity, asked, now)
+    return answer_all(connection, registry, [exchange])[0].response()
 
 
 def answer_all(
@@ -125,7 +139,7 @@ def answer_all(
 def _answer_in_space(
     connection: Connection, space_id: str, registry: Registry, exchanges: Sequence[Exchange]
 ) -> list[Answer]:
-    pushes = [exchange.push(registry) for exchange in exchanges if exchange.request.actions]
+    pushes = [exchange.push() for exchange in exchanges if exchange.actions]
     if pushes:
         group = push(connection, space_id, registry, pushes)
     else:
@@ -133,7 +147,7 @@ def _answer_in_space(
     history = group.history
     nothing = Pushed([], history.newest, history.newest)
     rest = iter(group.pushed)
-    pushed = [next(rest) if exchange.request.actions else nothing for exchange in exchanges]
+    pushed = [next(rest) if exchange.actions else nothing for exchange in exchanges]
     positions = [
         exchange.position(history, done.began_at)
         for exchange, done in zip(exchanges, pushed, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -21,34 +21,60 @@ _canonical = json.JSONEncoder(sort_keys=True)
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
-class Effect(NamedTuple):
-    """What an action makes of an item: its data as JSON, `None` to delete it, or an error."""
-
-    text: str | None
-    error: Exception | None = None
-
-
 class Prepared(NamedTuple):
-    """An action, the hash of what it says, and what it makes of an item that is not there.
+    """The fields of an `Action`, in their order, and the hash of what it says.
 
-    The last is `None` where the action is of an item that its author knew.
+    `first` is what it makes of an item that is not there: the item's data as JSON. It is `None`
+    where that is for the writer to find out: the action is of an item that its author knew, deletes
+    one, or is refused.
     """
 
-    action: Action
+    id: str
+    seq: int
+    type: str
+    version: int
+    collection: str
+    item_id: str
+    data: Data | None
+    base_version: int | None
+    created_at: int
+    depends_on: tuple[int, ...]
     body_hash: str
-    first: Effect | None
+    first: str | None
+
+    def action(self) -> Action:
+        """Return the action."""
+        says: dict[str, Any] = dict(zip(Action.model_fields, self, strict=False))
+        return Action.model_construct(**says)
 
 
 def prepare(registry: Registry, actions: Iterable[Action]) -> list[Prepared]:
     """Prepare actions; nothing that an action holds makes it raise."""
-    return [
-        Prepared(
-            action,
-            body_hash(action),
-            effect(registry, None, action) if action.base_version is None else None,
-        )
-        for action in actions
-    ]
+    return [_prepared(registry, action) for action in actions]
+
+
+def _prepared(registry: Registry, action: Action) -> Prepared:
+    return Prepared(
+        action.id,
+        action.seq,
+        action.type,
+        action.version,
+        action.collection,
+        action.item_id,
+        action.data,
+        action.base_version,
+        action.created_at,
+        action.depends_on,
+        body_hash(action),
+        _first(registry, action) if action.base_version is None else None,
+    )
+
+
+def _first(registry: Registry, action: Action) -> str | None:
+    try:
+        return effect(registry, None, action)
+    except Exception:  # an action function is anybody's; the writer meets the same and judges it
+        return None
 
 
 def body_hash(action: Action) -> str:
@@ -63,13 +89,13 @@ def body_hash(action: Action) -> str:
     return sha256(body.encode()).hexdigest()
 
 
-def effect(registry: Registry, current: Data | None, action: Action) -> Effect:
-    """Return what the action makes of an item whose data is `current`, `None` if it has none."""
-    try:
-        data = registry.apply(current, action)
-        return Effect(None if data is None else _encode(data))
-    except Exception as error:  # an action function is anybody's; `_Batch` gives the verdict
-        return Effect(None, error)
+def effect(registry: Registry, current: Data | None, action: Action) -> str | None:
+    """Return what the action makes of an item whose data is `current`: JSON, `None` to delete it.
+
+    Raises what the action's function does, and `Rejected` where the result cannot be kept.
+    """
+    data = registry.apply(current, action)
+    return None if data is None else _encode(data)
 
 
 def _encode(data: Data) -> str:

@@ -58,7 +58,7 @@ def push(
     The rows are in the order of their versions.
     """
     authors = [push.author for push in pushes]
-    actions = [prepared.action for push in pushes for prepared in push.actions]
+    actions = [action for push in pushes for action in push.actions]
     stored = load(connection, space_id, authors, actions)
     with saving(connection, space_id, stored) as changes:
         pushed = [_run(registry, stored, changes, push) for push in pushes]

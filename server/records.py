@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.core.actions import Data
-from app.protocol import Action, Result, Row, Verdict
+from app.protocol import Result, Row, Verdict
+from server.prepared import Prepared
 
 ItemKey = tuple[str, str]
 
@@ -130,7 +131,7 @@ class Receipt(NamedTuple):
     body_hash: str
     result: str
 
-    def again(self, action: Action, author: Author) -> Judged:
+    def again(self, action: Prepared, author: Author) -> Judged:
         """Return the verdict on the same action once more: what was applied is a `duplicate`."""
         if self.result.startswith("["):
             version, updated_at, data = self.result[1:-1].split(",", 2)

@@ -198,8 +198,8 @@ async def _carried_out(request: Request, change: Change) -> Result | Response:
     """Run the action of a change; returns its result, or the answer where it had no effect."""
     services = services_of(request)
     request.state.note = f" client={change.client_id} actions=1"
-    exchange = change.exchange(current_identity(request), services.clock())
-    (result,) = (await services.write(exchange)).results
+    exchange = change.exchange(services.registry, current_identity(request), services.clock())
+    (result,) = (await services.write(exchange)).response().results
     if result.verdict in ("applied", "duplicate"):
         return result
     error = result.error

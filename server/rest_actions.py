@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from app.core.actions import Registry
 from app.core.ids import uuid7
 from app.protocol import (
     MAX_ACTION_BYTES,
@@ -70,10 +71,10 @@ class Change:
             fields["base_version"] = None if version is None else int(version)
         return cls(client_id, _action(fields))
 
-    def exchange(self, identity: Identity, now: int) -> Exchange:
+    def exchange(self, registry: Registry, identity: Identity, now: int) -> Exchange:
         """Return the push of this one action, without a pull."""
         asked = SyncRequest(protocol=PROTOCOL, client_id=self.client_id, actions=[self.action])
-        return Exchange(identity, asked, now, pulls=False)
+        return Exchange.of(registry, identity, asked, now, pulls=False)
 
 
 def seq_at(now: int) -> int:

@@ -1,9 +1,8 @@
-"""Running the server, in this process or in several, until it is told to stop."""
+"""Running the server, in one process with its writer or in several, until it is told to stop."""
 
 from __future__ import annotations
 
 import errno
-import gc
 import signal
 import socket
 import sys
@@ -18,19 +17,17 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import DriftlineError
 from server.database import Database
+from server.garbage import collect_less
 from server.metrics import share_metrics
 from server.migrations import migrate
 from server.reading import BoundedHttp
 from server.services import Services
 from server.settings import Settings
 from server.workers import Workers
+from server.writer_process import writer_process
 
 DRAIN_SECONDS = 1
 """How long requests under way may take once the server was told to stop."""
-
-
-COLLECT_AFTER = 50_000
-"""Objects made, and not gone by themselves, after which garbage is looked for."""
 
 
 class CannotListen(DriftlineError):
@@ -53,14 +50,21 @@ class DriftlineServer(uvicorn.Server):
     """Says when it takes connections, and ends open event streams before it waits for the rest."""
 
     def __init__(
-        self, config: uvicorn.Config, services: Services, ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        services: Services,
+        writer: socket.socket | None,
+        ready: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._services = services
+        self._writer = writer
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        if self._writer is not None:
+            await self._services.write_elsewhere(self._writer)
         await super().startup(sockets)
         if self.started:
             self._ready()
@@ -108,7 +112,7 @@ def serve(make_app: MakeApp, listener: socket.socket, settings: Settings) -> Non
         print(f"Driftline is ready at {where}", flush=True)  # noqa: T201 - the ready line
 
     if settings.workers == 1:
-        serve_alone(make_app(settings), listener, say)
+        serve_alone(make_app, listener, settings, say)
     else:
         serve_together(make_app, listener, settings, say)
 
@@ -127,30 +131,32 @@ def serve_together(
 
         def work(number: int, say: Callable[[], None]) -> None:
             share_metrics(folder, number)
-            serve_alone(make_app(settings), listener, say)
+            serve_alone(make_app, listener, settings, say)
 
         Workers(work, settings.workers).run(ready)
 
 
-def serve_alone(app: Servable, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve `app` in this process; requests under way at its end are finished first."""
+def serve_alone(
+    make_app: MakeApp, listener: socket.socket, settings: Settings, ready: Callable[[], None]
+) -> None:
+    """Serve in this process and one that writes; requests under way at the end are finished."""
     # uvicorn raises the signal again once it has stopped: then it shall end the process well.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    config = uvicorn.Config(
-        app,
-        http=BoundedHttp,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    services: Services = app.state.services
-    # What is loaded by now is never garbage; batches make thousands of objects, none in a circle.
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
-    DriftlineServer(config, services, ready).run([listener])
+    with writer_process(settings.database) as writer:
+        app = make_app(settings)
+        config = uvicorn.Config(
+            app,
+            http=BoundedHttp,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        services: Services = app.state.services
+        collect_less()
+        DriftlineServer(config, services, writer, ready).run([listener])
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

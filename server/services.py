@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from server.pokes import LocalPokes, Pokes
 from server.streams import Streams
 from server.webpush_sender import WebPush
 from server.writer import Writer
+from server.writer_link import WriterLink
 
 T = TypeVar("T")
 Clock = Callable[[], int]
@@ -55,22 +57,37 @@ class Services:
         self.webpush = webpush
         self.metrics = Metrics(streams)
         self._writer: Writer[Exchange, Answer] = Writer(database, self._answer)
+        self._link: WriterLink | None = None
         self._landing = Landing()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    async def write_elsewhere(self, writer: socket.socket) -> None:
+        """Have what is pushed written by the process that answers on a socket, while it lives."""
+        self._link = WriterLink(writer)
+        await self._link.open()
+
+    def write_here(self) -> None:
+        """Have what is pushed written by this process."""
+        if self._link is not None:
+            self._link.close()
 
     async def write(self, exchange: Exchange) -> Answer:
         """Answer an exchange that pushes, off the event loop; returns once it has committed.
 
         The listeners of the space are poked where it has changed.
         """
-        prepared = exchange.prepare(self.registry)
-        submitted = self._writer.submit(prepared, len(exchange.request.actions))
-        answered = await self._landing.result(submitted)
-        self.metrics.judged(judged.verdict for judged in answered.pushed.judged)
+        answered = await self._written(exchange)
+        self.metrics.judged(answered.verdicts)
         if answered.changed_to:
             self.pokes.publish(exchange.identity.space_id, answered.changed_to)
-            self.webpush.changed(exchange.identity.space_id, exchange.request.client_id)
+            self.webpush.changed(exchange.identity.space_id, exchange.client_id)
         return answered
+
+    async def _written(self, exchange: Exchange) -> Answer:
+        if self._link is not None and self._link.is_open:
+            return await self._link.answer(exchange)
+        submitted = self._writer.submit(exchange, len(exchange.actions))
+        return await self._landing.result(submitted)
 
     async def read(self, exchange: Exchange) -> Answer:
         """Answer an exchange that only pulls, off the event loop."""
@@ -96,6 +113,7 @@ class Services:
         """Finish what is under way and close the database."""
         self.pokes.close()
         self.webpush.close()
+        self.write_here()
         self._writer.close()
         self._readers.shutdown()
         self.database.close()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from app.protocol import Action
 from server.history import History
+from server.prepared import Prepared
 from server.records import (
     RECEIPT_COLUMNS,
     ROW_COLUMNS,
@@ -58,7 +58,7 @@ class Stored:
 
 
 def load(
-    connection: Connection, space_id: str, authors: Iterable[Author], actions: Iterable[Action]
+    connection: Connection, space_id: str, authors: Iterable[Author], actions: Iterable[Prepared]
 ) -> Stored:
     """Lock the space and return what it holds; nobody else gives out a version until the commit."""
     actions = list(actions)

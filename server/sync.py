@@ -61,13 +61,13 @@ async def sync(request: Request) -> Response:
     asked = parse_request(await read_json_body(request))
     request.state.note = f" client={asked.client_id} actions={len(asked.actions)}"
     services = services_of(request)
-    exchange = Exchange(identity, asked, services.clock())
+    exchange = Exchange.of(services.registry, identity, asked, services.clock())
     if asked.actions:
         answered = await services.write(exchange)
     else:
         answered = await services.read(exchange)
     request.state.note += summary(answered)
-    return Response(answered.text(), media_type="application/json")
+    return Response(answered.text, media_type="application/json")
 
 
 class Lane:
@@ -97,8 +97,7 @@ class Lane:
 
 def summary(answered: Answer) -> str:
     """Return an answer in numbers, for the log."""
-    verdicts = Counter(judged.verdict for judged in answered.pushed.judged)
-    counts = [*sorted(verdicts.items()), ("rows", len(answered.page.rows))]
+    counts = [*sorted(Counter(answered.verdicts).items()), ("rows", answered.row_count)]
     return "".join(f" {name}={count}" for name, count in counts)
 
 

@@ -45,15 +45,20 @@ class Writer(Generic[T, R]):
     `work` gets a write transaction and the tasks of a group, and returns their results in order.
 
     Many who were answered have the next task soon. So where several are at work a group waits a
-    moment, until there are as many as there were: one transaction for all costs far less than one
-    for each half of them in turn. Who is alone never waits.
+    moment, until there are half as many as there were: one transaction for several costs far less
+    than one for each, and while one half is written, the other half is answered and asks again. Who
+    is alone never waits. `after_group` is called once all of a group were told.
     """
 
     def __init__(
-        self, database: Database, work: Callable[[Connection, Sequence[T]], Sequence[R]]
+        self,
+        database: Database,
+        work: Callable[[Connection, Sequence[T]], Sequence[R]],
+        after_group: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._work = work
+        self._after_group = after_group
         self._thread: Thread | None = None
         self._changed = Condition()
         self._waiting: deque[_Task[T, R]] = deque()
@@ -88,7 +93,9 @@ class Writer(Generic[T, R]):
             wanted = [task for task in group if task.future.set_running_or_notify_cancel()]
             if wanted:
                 self._do(wanted)
-            self._expected = min(MAX_GROUP, len(group) + len(self._waiting))
+                self._after_group()
+            half = (len(group) + len(self._waiting) + 1) // 2
+            self._expected = min(MAX_GROUP, half)
 
     def _next_group(self) -> list[_Task[T, R]]:
         """Wait for tasks and take as many as may go together; none once the writer is closed."""

@@ -15,12 +15,14 @@ from runtime.paths import ROOT
 
 _READY = "Driftline is ready at "
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
-_MB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Process:
-    """A server process, where it answers, and the process of its database, if it has one."""
+    """A server process, where it answers, and the process of its database, if it has one.
+
+    Costs are those of the process and of those that it started, such as the one that writes.
+    """
 
     url: str
     pid: int
@@ -28,7 +30,7 @@ class Process:
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used so far, in user and system."""
-        return _cpu(self.pid)
+        return sum(_cpu(pid) for pid in self._pids())
 
     def database_cpu(self) -> float:
         """Return the CPU seconds of the database's process and those that it started."""
@@ -38,9 +40,18 @@ class Process:
         return running + _cpu(self.database_pid, with_ended=True)
 
     def memory(self) -> float:
-        """Return its resident memory in MB."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / _MB
+        """Return its resident memory in MB; what its processes share counts once."""
+        return sum(_memory(pid) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        return [self.pid, *_children(self.pid)]
+
+
+def _memory(pid: int) -> float:
+    """Return the resident memory of a process in MB, of shared pages its share ("Pss")."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    (size,) = (line.split()[1] for line in lines if line.startswith("Pss:"))
+    return int(size) / 1024
 
 
 def _cpu(pid: int, *, with_ended: bool = False) -> float:

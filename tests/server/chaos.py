@@ -18,14 +18,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import httpx
 
 from scripts.cluster import Cluster, running
 from tests.server.builders import message, request
-from tests.server.live import Live, live
+from tests.server.live import Live, children_of, live
 
 CLIENTS = 4
 PATIENCE = 60
@@ -176,8 +176,7 @@ def hammer(url: str, kills: int, kill: Callable[[Load], None]) -> Figures:
 
 def workers_of(server: Live) -> list[int]:
     """Return the ids of a server's worker processes, the oldest first."""
-    pid = server.process.pid
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children_of(server.process.pid)
 
 
 def kill_a_worker(server: Live) -> None:
@@ -195,6 +194,20 @@ def kill_servers(database: str, workers: int, kills: int) -> Figures:
     command = ("-m", "tests.server.warm", "--database", database, "--workers", str(workers))
     with live(*command) as server:
         return hammer(server.url, kills, lambda _load: kill_a_worker(server))
+
+
+def kill_writers(database: str, workers: int, kills: int) -> Figures:
+    """Kill the process that writes for a worker under load, and then the worker, which writes."""
+    command = ("-m", "tests.server.warm", "--database", database, "--workers", str(workers))
+
+    def kill(server: Live, load: Load) -> None:
+        (writer,) = children_of(workers_of(server)[0])
+        os.kill(writer, signal.SIGKILL)
+        load.wait_for(more=CLIENTS)
+        kill_a_worker(server)
+
+    with live(*command) as server:
+        return hammer(server.url, kills, partial(kill, server))
 
 
 def kill_postgresql(kills: int) -> Figures:
@@ -230,6 +243,10 @@ def main() -> None:
         for name, url, workers in found:
             figures = kill_servers(url, workers, options.kills)
             sys.stdout.write(f"kill -9 of a server, {name}: {figures}\n")
+    with databases() as found:
+        for name, url, workers in found:
+            figures = kill_writers(url, workers, options.kills)
+            sys.stdout.write(f"kill -9 of its writer and then of it, {name}: {figures}\n")
     sys.stdout.write(f"PostgreSQL itself: {kill_postgresql(options.crashes)}\n")
 
 

@@ -28,12 +28,30 @@ def until(holds: Callable[[], Any]) -> Any:
     return found
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started, the oldest first."""
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 @dataclass
 class Live:
     """A server process, and where it can be reached."""
 
     process: subprocess.Popen[str]
     url: str
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the process and of those that it started, such as the one that writes."""
+        return [self.process.pid, *children_of(self.process.pid)]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask the process to end and return its exit status."""

@@ -13,7 +13,7 @@ from server.tables import receipts, rows, spaces
 from tests.server.builders import message, request
 from tests.server.chaos import pulled
 from tests.server.conftest import Api
-from tests.server.live import live
+from tests.server.live import Live, live
 
 LONG = "x" * 4000
 
@@ -26,6 +26,12 @@ def kind() -> str:
 def push(first: int) -> dict[str, Any]:
     """Return a push of three long messages."""
     return request(*(message(seq, LONG) for seq in range(first, first + 3)))
+
+
+def limit(server: Live, size: tuple[int, int]) -> None:
+    """Have no file grow beyond a size that a server's processes write."""
+    for pid in server.pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, size)
 
 
 async def test_database_without_room_is_503_and_keeps_whole_pushes_only(api: Api) -> None:
@@ -58,17 +64,16 @@ def test_file_that_cannot_grow_is_503_until_it_can(database_url: str) -> None:
     """The system cuts a write short in the middle of a page, as a full disk may."""
     command = ("-m", "tests.server.faulty", "--port", "0", "--database", database_url)
     with live(*command) as server, httpx.Client(base_url=server.url) as http:
-        pid = server.process.pid
-        before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
         assert http.post("/api/sync", json=push(1)).status_code == 200
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (150_001, before[1]))
+        limit(server, (150_001, before[1]))
         taken = 3
         while (answer := http.post("/api/sync", json=push(taken + 1))).status_code == 200:
             taken += 3
         assert answer.status_code == 503
         assert http.post("/api/sync", json=push(taken + 1)).status_code == 503
         assert len(pulled(server.url)) == taken
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        limit(server, before)
         answer = http.post("/api/sync", json=push(taken + 1))
         assert [result["verdict"] for result in answer.json()["results"]] == ["applied"] * 3
         found = pulled(server.url)

@@ -24,7 +24,7 @@ ELSEWHERE = Identity("elsewhere", "somebody")
 
 
 def exchange(body: dict[str, Any], identity: Identity = LOCAL, now: int = 1) -> Exchange:
-    return Exchange(identity, SyncRequest.model_validate(body), now)
+    return Exchange.of(registry, identity, SyncRequest.model_validate(body), now)
 
 
 def together(database: Database, *exchanges: Exchange) -> list[SyncResponse]:

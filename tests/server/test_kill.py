@@ -10,12 +10,19 @@ import httpx
 import pytest
 
 from tests.server.builders import message, request
-from tests.server.chaos import kill_postgresql, kill_servers, pulled, workers_of
+from tests.server.chaos import (
+    kill_postgresql,
+    kill_servers,
+    kill_writers,
+    pulled,
+    workers_of,
+)
 from tests.server.live import live
 
 POINTED_KILLS = 20
 KILL_POINTS = ("kill_before", "kill_before_commit", "kill_after_commit", "kill_after_reply")
 RANDOM_KILLS = 100
+WRITER_KILLS = 20
 CRASHES = 4
 
 
@@ -91,6 +98,13 @@ def test_kill_at_any_moment_under_load_loses_nothing_and_does_nothing_twice(
     figures = kill_servers(database_url, 1 if kind == "sqlite" else 2, RANDOM_KILLS)
     assert figures.unanswered.total() > RANDOM_KILLS / 2
     assert figures.acknowledged > 4 * RANDOM_KILLS
+
+
+def test_kill_of_the_process_that_writes_loses_nothing_and_does_nothing_twice(
+    database_url: str, kind: str
+) -> None:
+    figures = kill_writers(database_url, 1 if kind == "sqlite" else 2, WRITER_KILLS)
+    assert figures.unanswered["503"] > 0
 
 
 def test_crash_of_postgresql_under_load_loses_nothing_and_does_nothing_twice() -> None:

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,7 +42,8 @@ def kind() -> str:
 def exchange(seq: int, client: str = "c1", space: str = LOCAL.space_id) -> Exchange:
     """Return the push of one message, whose item is the client's own."""
     body = request(message(seq, item=f"{client}-{seq}"), client=client)
-    return Exchange(Identity(space, LOCAL.user_id), SyncRequest.model_validate(body), now=1)
+    identity = Identity(space, LOCAL.user_id)
+    return Exchange.of(registry, identity, SyncRequest.model_validate(body), now=1)
 
 
 def full(number: int) -> Exchange:
@@ -52,12 +52,12 @@ def full(number: int) -> Exchange:
     names = [f"{client}-{seq}" for seq in range(1, MAX_ACTIONS + 1)]
     messages = [message(seq, id=name, item=name) for seq, name in enumerate(names, start=1)]
     body = request(*messages, client=client)
-    return Exchange(LOCAL, SyncRequest.model_validate(body), now=1)
+    return Exchange.of(registry, LOCAL, SyncRequest.model_validate(body), now=1)
 
 
 def verdicts(database: Database, *exchanges: Exchange) -> list[str]:
     answers = database.write(lambda connection: answer_all(connection, registry, exchanges))
-    return [result.verdict for answer in answers for result in answer.results]
+    return [verdict for answer in answers for verdict in answer.verdicts]
 
 
 def cut_off(database: Database, cluster: Cluster) -> None:
@@ -148,7 +148,7 @@ def test_push_reads_what_it_touches_of_a_large_space_that_was_never_analysed(
     def job(connection: Connection) -> Counter[str]:
         # PostgreSQL adds up what a connection has read for a second, over its transactions.
         before = {name: count for name, count in connection.execute(read)}  # noqa: C416 - of rows
-        answer_all(connection, registry, [replace(full(99), pulls=False)])
+        answer_all(connection, registry, [full(99)._replace(pulls=False)])
         return Counter({name: n - before.get(name, 0) for name, n in connection.execute(read)})
 
     found = database.write(job)
@@ -218,7 +218,7 @@ def test_transaction_that_is_cut_off_half_way_is_done_once(
         if len(attempts) == 1:
             cut_off(database, cluster)
             connection.execute(spaces.select())
-        return [result.verdict for result in answer.results]
+        return list(answer.verdicts)
 
     assert database.write(job) == ["applied"]
     assert len(attempts) == 2

@@ -10,14 +10,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.server.builders import message, request
-from tests.server.live import PATIENCE, Live, live, start, until
+from tests.server.chaos import workers_of
+from tests.server.live import (
+    PATIENCE,
+    Live,
+    is_running,
+    live,
+    start,
+    until,
+)
 
 Command = tuple[str, ...]
 
@@ -30,18 +37,6 @@ def kind() -> str:
 @pytest.fixture
 def command(database_url: str) -> Command:
     return ("-m", "tests.server.faulty", "--port", "0", "--database", database_url)
-
-
-def children(server: Live) -> list[int]:
-    pid = server.process.pid
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @contextmanager
@@ -118,13 +113,13 @@ def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     command: Command, sync: Sync
 ) -> None:
     with live(*command, "--workers", "2") as server:
-        before = children(server)
+        before = workers_of(server)
         assert len(before) == 2
         for seq in range(1, 9):
             assert sync(server, request(message(seq)))["results"][0]["verdict"] == "applied"
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: before[0] not in children(server) and len(children(server)) == 2)
-        assert before[1] in children(server)
+        until(lambda: before[0] not in workers_of(server) and len(workers_of(server)) == 2)
+        assert before[1] in workers_of(server)
         for seq in range(9, 17):
             assert sync(server, request(message(seq)))["results"][0]["verdict"] == "applied"
         text = httpx.get(f"{server.url}/api/metrics").text
@@ -153,7 +148,7 @@ def test_workers_end_well_and_soon_with_open_event_streams(
 ) -> None:
     with live(*command, "--workers", "2") as server, cursors(server) as one, cursors(server) as two:
         assert next(one) == next(two)
-        workers = children(server)
+        workers = workers_of(server)
         assert server.stop(how) == 0
         assert not any(map(is_running, workers))
     out, errors = server.process.communicate()
@@ -163,7 +158,7 @@ def test_workers_end_well_and_soon_with_open_event_streams(
 
 def test_workers_end_with_a_parent_that_is_killed(command: Command) -> None:
     with live(*command, "--workers", "2") as server:
-        workers = children(server)
+        workers = workers_of(server)
         server.stop(signal.SIGKILL)
         until(lambda: not any(map(is_running, workers)))
 

@@ -138,28 +138,26 @@ def test_closing_finishes_what_was_submitted(notes: Notes) -> None:
     assert len(notes.kept()) == 200
 
 
-def test_group_waits_for_those_who_were_just_answered(
+def test_group_waits_for_half_of_those_who_were_just_answered(
     notes: Notes, writer: Writer[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.writer.PATIENCE", 30)
-    writer.submit(BUSY)
-    notes.busy.wait(10)
-    waiting = writer.submit(1)
-    notes.go.set()
-    while notes.groups != [1] or writer._wanted != 2:
+    submit_together(notes, writer, 1, 2, 3, 4)
+    waiting = writer.submit(5)
+    while writer._wanted != 2:
         threading.Event().wait(0.001)
     assert not waiting.done()
-    assert writer.submit(2).result(10) == 20
-    assert waiting.result(10) == 10
-    assert notes.groups == [1, 2]
+    assert writer.submit(6).result(10) == 60
+    assert waiting.result(10) == 50
+    assert notes.groups == [1, 4, 2]
 
 
 def test_group_goes_on_without_those_who_do_not_come(
     notes: Notes, writer: Writer[int, int]
 ) -> None:
-    (lonely,) = submit_together(notes, writer, 1)
-    assert lonely.result() == 10
-    assert notes.groups == [1, 1]
+    submit_together(notes, writer, 1, 2, 3, 4)
+    assert writer.submit(5).result(10) == 50
+    assert notes.groups == [1, 4, 1]
 
 
 def test_one_who_is_alone_never_waits(
@@ -167,6 +165,18 @@ def test_one_who_is_alone_never_waits(
 ) -> None:
     monkeypatch.setattr("server.writer.PATIENCE", 30)
     assert [writer.submit(number).result(10) for number in (1, 2, 3)] == [10, 20, 30]
+
+
+def test_end_of_a_group_is_said_once_all_of_it_were_told(notes: Notes) -> None:
+    told: list[str] = []
+    writer = Writer(notes.database, notes.write, lambda: told.append("end"))
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    for number in (1, 2, BAD):
+        writer.submit(number).add_done_callback(lambda _: told.append("one"))
+    notes.go.set()
+    writer.close()
+    assert told == ["end", "one", "one", "one", "end"]
 
 
 def test_too_few_results_are_an_error_of_ours_and_the_writer_goes_on(notes: Notes) -> None:

@@ -21,6 +21,7 @@ from server.compaction import compact
 from server.cursors import encode_cursor
 from server.history import begin_epoch, read_epoch
 from server.identity import LOCAL
+from server.prepared import Prepared
 from server.records import Judged, StoredRow
 from tests.fakes import error_answer, json_answer
 from tests.loopback import answer_body
@@ -56,10 +57,11 @@ _recording: list[list[Effect]] = []
 _write = apply._Batch._write
 
 
-def _spy(self: Any, action: Action, row: StoredRow | None, text: str | None) -> Judged:
+def _spy(self: Any, action: Prepared, row: StoredRow | None, text: str | None) -> Judged:
     judged = _write(self, action, row, text)
     if _recording:
-        _recording[-1].append(Effect(self._author.client_id, action, row, judged.result().row))
+        made = Effect(self._author.client_id, action.action(), row, judged.result().row)
+        _recording[-1].append(made)
     return judged
 
 
