@@ -44,10 +44,10 @@ class Writer(Generic[T, R]):
 
     `work` gets a write transaction and the tasks of a group, and returns their results in order.
 
-    Many who were answered have the next task soon. So where several are at work a group waits a
-    moment, until there are half as many as there were: one transaction for several costs far less
-    than one for each, and while one half is written, the other half is answered and asks again. Who
-    is alone never waits. `after_group` is called once all of a group were told.
+    Many who were answered have the next task soon. So a group is half of those who are at work, and
+    waits a moment for as many: one transaction for several costs far less than one for each, and
+    while one half is written, the other half is answered and asks again. Who is alone never waits.
+    `after_group` is called once all of a group were told.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Writer(Generic[T, R]):
         self._waiting: deque[_Task[T, R]] = deque()
         self._size = 0
         self._wanted = 1
-        self._expected = 1
+        self._half = 1
         self._is_closing = False
 
     def submit(self, given: T, size: int = 1) -> Future[R]:
@@ -94,17 +94,17 @@ class Writer(Generic[T, R]):
             if wanted:
                 self._do(wanted)
                 self._after_group()
-            half = (len(group) + len(self._waiting) + 1) // 2
-            self._expected = min(MAX_GROUP, half)
+            self._half = _half(len(group) + len(self._waiting))
 
     def _next_group(self) -> list[_Task[T, R]]:
         """Wait for tasks and take as many as may go together; none once the writer is closed."""
         with self._changed:
             self._wait_for(1)
-            self._wait_for(self._expected, PATIENCE)
+            self._wait_for(self._half, PATIENCE)
+            most = max(self._half, _half(len(self._waiting)))
             group: list[_Task[T, R]] = []
             before = self._size
-            while self._waiting and len(group) < MAX_GROUP and before - self._size < ENOUGH:
+            while self._waiting and len(group) < most and before - self._size < ENOUGH:
                 group.append(self._waiting.popleft())
                 self._size -= group[-1].size
             return group
@@ -140,3 +140,7 @@ class Writer(Generic[T, R]):
             # Within the transaction: what nobody is told of must not happen.
             raise RuntimeError(f"There are {len(results)} results for {len(given)} tasks.")
         return results
+
+
+def _half(count: int) -> int:
+    return min(MAX_GROUP, (count + 1) // 2)

@@ -9,7 +9,7 @@ from itertools import count
 from typing import cast
 
 from server.exchange import Answer, Exchange
-from server.frames import Unpacker, pack_exchange
+from server.frames import Unpacker, pack_exchange, unpacked_reply
 from server.refusals import DatabaseUnavailable
 from server.writing import OneWrite
 
@@ -67,7 +67,7 @@ class WriterLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand the replies that are complete to those who asked, if they still wait."""
-        for number, reply in self._unpacker.feed(data):
+        for number, reply in map(unpacked_reply, self._unpacker.feed(data)):
             waiting = self._asked.get(number)
             if waiting is None or waiting.done():
                 continue

@@ -24,7 +24,7 @@ from app.core.actions import Registry
 from app.core.collections import registry as all_actions
 from server.database import Database
 from server.exchange import Answer, Exchange, answer_all
-from server.frames import Unpacker, pack, unpacked_exchange
+from server.frames import Unpacker, pack_reply, unpacked_exchange
 from server.garbage import collect_less
 from server.refusals import DatabaseUnavailable
 from server.writer import Writer
@@ -134,7 +134,7 @@ class _Replies:
         else:
             logger.error("An exchange could not be answered", exc_info=error)
             reply = WriterFailed("The writer met an error of its own.")
-        self._waiting.append(pack((number, reply)))
+        self._waiting.append(pack_reply(number, reply))
 
     def send(self) -> None:
         """Send what was taken so far."""

@@ -72,13 +72,13 @@ def submit_together(notes: Notes, writer: Writer[int, int], *numbers: int) -> li
 def test_tasks_that_wait_share_a_transaction(notes: Notes, writer: Writer[int, int]) -> None:
     futures = submit_together(notes, writer, *range(1, 11))
     assert [future.result() for future in futures] == [number * 10 for number in range(1, 11)]
-    assert notes.groups == [1, 10]
+    assert notes.groups == [1, 6, 4]
     assert notes.kept() == list(range(1, 11))
 
 
 def test_group_has_a_limit(notes: Notes, writer: Writer[int, int]) -> None:
-    submit_together(notes, writer, *range(1, 101))
-    assert notes.groups == [1, 64, 36]
+    submit_together(notes, writer, *range(1, 201))
+    assert notes.groups == [1, 64, 64, 64, 8]
 
 
 def test_group_of_large_tasks_has_fewer(notes: Notes, writer: Writer[int, int]) -> None:
@@ -109,14 +109,15 @@ def test_task_with_an_error_of_ours_is_undone_alone(notes: Notes, writer: Writer
     assert notes.kept() == [1, 2]
 
 
-def test_refusal_of_the_database_undoes_the_group_and_tells_everyone(
+def test_refusal_of_the_database_undoes_the_group_and_tells_everyone_in_it(
     notes: Notes, writer: Writer[int, int]
 ) -> None:
-    for future in submit_together(notes, writer, 1, FULL, 2):
+    first, full, last = submit_together(notes, writer, 1, FULL, 2)
+    for future in (first, full):
         with pytest.raises(DatabaseUnavailable, match="disk is full"):
             future.result()
-    assert notes.kept() == []
-    assert writer.submit(3).result() == 30
+    assert last.result() == 20
+    assert notes.kept() == [2]
 
 
 def test_task_that_nobody_waits_for_any_more_is_left_out(
@@ -138,26 +139,26 @@ def test_closing_finishes_what_was_submitted(notes: Notes) -> None:
     assert len(notes.kept()) == 200
 
 
-def test_group_waits_for_half_of_those_who_were_just_answered(
+def test_group_is_half_of_those_at_work_and_waits_for_as_many(
     notes: Notes, writer: Writer[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.writer.PATIENCE", 30)
-    submit_together(notes, writer, 1, 2, 3, 4)
-    waiting = writer.submit(5)
-    while writer._wanted != 2:
-        threading.Event().wait(0.001)
-    assert not waiting.done()
+    writer.submit(BUSY)
+    notes.busy.wait(10)
+    futures = [writer.submit(number) for number in range(1, 6)]
+    notes.go.set()
+    wait(futures[:3], 10)
+    assert not futures[3].done()
     assert writer.submit(6).result(10) == 60
-    assert waiting.result(10) == 50
-    assert notes.groups == [1, 4, 2]
+    assert [future.result(10) for future in futures] == [10, 20, 30, 40, 50]
+    assert notes.groups == [1, 3, 3]
 
 
 def test_group_goes_on_without_those_who_do_not_come(
     notes: Notes, writer: Writer[int, int]
 ) -> None:
-    submit_together(notes, writer, 1, 2, 3, 4)
-    assert writer.submit(5).result(10) == 50
-    assert notes.groups == [1, 4, 1]
+    submit_together(notes, writer, *range(1, 6))
+    assert notes.groups == [1, 3, 2]
 
 
 def test_one_who_is_alone_never_waits(
@@ -176,7 +177,7 @@ def test_end_of_a_group_is_said_once_all_of_it_were_told(notes: Notes) -> None:
         writer.submit(number).add_done_callback(lambda _: told.append("one"))
     notes.go.set()
     writer.close()
-    assert told == ["end", "one", "one", "one", "end"]
+    assert told == ["end", "one", "one", "end", "one", "end"]
 
 
 def test_too_few_results_are_an_error_of_ours_and_the_writer_goes_on(notes: Notes) -> None:
