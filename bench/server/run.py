@@ -33,7 +33,7 @@ _NOTES = (
     "A push is answered once its effects are on the disk, with their receipts: exactly once.",
     "Each client has one request under way. One that follows pulls what all others wrote, too.",
     "The ceiling is a server that stores nothing, behind the same HTTP server and client.",
-    "CPU is user and system time of the server's process; the database's is PostgreSQL's own.",
+    "CPU is user and system time of the server's processes; the database's is PostgreSQL's own.",
     "Memory is the server's resident memory before and after; for streams also with all open.",
     "The load generator runs on the same machine.",
 )
