@@ -27,7 +27,10 @@ class Snapshot:
 
 
 class Ledger:
-    """What the server has done, and whether it was allowed to."""
+    """What the server has done, and whether it was allowed to.
+
+    `untold_at` is when a late copy of a request brought something last, of which nobody is told.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -37,6 +40,7 @@ class Ledger:
         self.last: dict[tuple[str, ItemKey], int] = {}
         self.done: set[tuple[Device | None, int]] = set()
         self.newest = 0
+        self.untold_at = 0
         self.undone: set[str] = set()
         self.refused: set[str] = set()
         self.unrefused: set[str] = set()

@@ -31,6 +31,10 @@ ANSWERS = {
 """What is answered in the server's place."""
 
 
+LATEST_COPY = 120.0
+"""Seconds within which the second copy of a request arrives, where there are two."""
+
+
 class Link:
     """The `Http` port of a device. Requests outlive the tab that made them."""
 
@@ -104,7 +108,18 @@ class Link:
         arrive = partial(self._arrive, method, url, body, reply, number)
         world.clock.call_later(rng.uniform(0.01, 0.3) + slow, partial(arrive, fault))
         if fault == "duplicate":
-            world.clock.call_later(rng.uniform(0.01, 120), partial(arrive, "drop_answer"))
+            late = rng.uniform(0.01, LATEST_COPY)
+            again = partial(self._arrive_again, method, url, body, reply, number)
+            world.clock.call_later(late, again)
+
+    def _arrive_again(
+        self, method: str, url: str, body: str | None, reply: Reply, number: int
+    ) -> None:
+        ledger = self._world.ledger
+        before = ledger.newest
+        self._arrive(method, url, body, reply, number, "drop_answer")
+        if ledger.newest != before:
+            ledger.untold_at = self._world.clock.time
 
     def _arrive(
         self, method: str, url: str, body: str | None, reply: Reply, number: int, fault: str | None
