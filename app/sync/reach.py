@@ -42,8 +42,12 @@ class Reach:
 
     @property
     def lost(self) -> bool:
-        """Whether the server is to be probed before anything else is asked of it."""
-        return self._silences >= FAILURES_TO_OFFLINE
+        """Whether the server is to be probed before anything else is asked of it.
+
+        Also where the browser says that it is offline: what is claimed counts as sent from then on,
+        and can be taken back no more.
+        """
+        return self._silences >= FAILURES_TO_OFFLINE or not self._online()
 
     def hurry(self) -> None:
         """A person, the network or a page coming back: probe often again."""
@@ -77,7 +81,7 @@ class Reach:
         chance, least = self._random.random(), 0.0
         if self.reached:
             least = self.backing_off().seconds
-        if error.answered or self.lost or not self._online():
+        if error.answered or self.lost:
             self._silences = max(self._silences, FAILURES_TO_OFFLINE)
             self._connection.set_disconnected(no_server=error.answered)
             probes = self._silences - FAILURES_TO_OFFLINE

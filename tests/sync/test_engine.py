@@ -171,6 +171,18 @@ async def test_s10_browser_that_claims_to_be_offline_still_drains(
     assert (server.texts(), client.connection.status) == (["hello"], "connected")
 
 
+async def test_nothing_counts_as_sent_while_the_browser_says_that_it_is_offline(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    client = await device.open()
+    await clock.until(lambda: idle(client))
+    network.down, device.online = True, False
+    network.requests.clear()
+    await send(client, "hello")
+    await clock.advance(600)
+    assert {method for _, method, *_ in network.requests} == {"GET"}
+
+
 async def test_being_offline_costs_no_attempt(
     device: Device, clock: FakeClock, network: FakeNetwork
 ) -> None:
