@@ -22,8 +22,9 @@ _CUT_OFF = ("57P", "25P03")
 class DatabaseUnavailable(DriftlineError):
     """The database is busy, full or out of reach, and nothing of the transaction was written.
 
-    One exception: where the connection broke during the commit itself, nobody can tell. Sent
-    again under the same ids, an action has one effect in either case.
+    One exception: where the connection broke during the commit itself, or the process that writes
+    was killed, nobody can tell. Sent again under the same ids, an action has one effect in either
+    case.
     """
 
 
