@@ -142,4 +142,6 @@ class _Replies:
         try:
             self._asked.sendall(replies)
         except OSError:
-            logger.info("Nobody is left to be told what was written; whoever sends it again is")
+            logger.info(
+                "Nobody is left to be told what was written; whoever sends it again will be"
+            )

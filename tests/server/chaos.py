@@ -191,14 +191,11 @@ def kill_a_worker(server: Live) -> None:
 
 def kill_servers(database: str, workers: int, kills: int) -> Figures:
     """Kill a server's workers under load."""
-    command = ("-m", "tests.server.warm", "--database", database, "--workers", str(workers))
-    with live(*command) as server:
-        return hammer(server.url, kills, lambda _load: kill_a_worker(server))
+    return _with_workers(database, workers, kills, lambda server, _load: kill_a_worker(server))
 
 
 def kill_writers(database: str, workers: int, kills: int) -> Figures:
     """Kill the process that writes for a worker under load, and then the worker, which writes."""
-    command = ("-m", "tests.server.warm", "--database", database, "--workers", str(workers))
 
     def kill(server: Live, load: Load) -> None:
         (writer,) = children_of(workers_of(server)[0])
@@ -206,6 +203,13 @@ def kill_writers(database: str, workers: int, kills: int) -> Figures:
         load.wait_for(more=CLIENTS)
         kill_a_worker(server)
 
+    return _with_workers(database, workers, kills, kill)
+
+
+def _with_workers(
+    database: str, workers: int, kills: int, kill: Callable[[Live, Load], None]
+) -> Figures:
+    command = ("-m", "tests.server.warm", "--database", database, "--workers", str(workers))
     with live(*command) as server:
         return hammer(server.url, kills, partial(kill, server))
 
@@ -239,14 +243,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     random.seed(options.seed)
-    with databases() as found:
-        for name, url, workers in found:
-            figures = kill_servers(url, workers, options.kills)
-            sys.stdout.write(f"kill -9 of a server, {name}: {figures}\n")
-    with databases() as found:
-        for name, url, workers in found:
-            figures = kill_writers(url, workers, options.kills)
-            sys.stdout.write(f"kill -9 of its writer and then of it, {name}: {figures}\n")
+    for what, kill in (("a server", kill_servers), ("its writer, then of it", kill_writers)):
+        with databases() as found:
+            for name, url, workers in found:
+                figures = kill(url, workers, options.kills)
+                sys.stdout.write(f"kill -9 of {what}, {name}: {figures}\n")
     sys.stdout.write(f"PostgreSQL itself: {kill_postgresql(options.crashes)}\n")
 
 

@@ -101,6 +101,7 @@ class Faults:
 
     async def _killed(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         if kind == "kill_before_commit":
+            # The process that is killed here has to be the one that commits.
             self.state.services.write_here()
             event.listen(self.state.services.database.engine, "commit", lambda _c: _die())
             await self._app(scope, receive, send)
