@@ -47,7 +47,9 @@ def open_postgres(url: URL) -> Backend:
         url.set(drivername="postgresql+psycopg"),
         pool_size=POOL_SIZE,
         pool_timeout=BUSY_TIMEOUT_MS / 1000,
-        connect_args=_connection(url),
+        # The driver would have the connection forget all prepared statements at each rollback, also
+        # those of the hot path (server/pipeline.py).
+        connect_args={**_connection(url), "prepare_threshold": None},
     )
     event.listen(engine, "handle_error", _notice_end)
     return Backend(

@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import DriftlineError
 
 _NO_PRIVILEGE = "42501"
-_LOST_A_RACE = ("40001", "40P01")
+_NOT_PREPARED = "26000"
+_PASSING = ("40001", "40P01", _NOT_PREPARED)
 _CUT_OFF = ("57P", "25P03")
 
 
@@ -35,7 +36,7 @@ class DatabaseTooNew(DriftlineError):
 def is_refusal(error: Exception) -> bool:
     """Tell whether the database refused (busy, full, damaged) rather than the query was wrong."""
     ours = isinstance(error, DataError | IntegrityError | ProgrammingError)
-    if ours and _sqlstate(error) != _NO_PRIVILEGE:
+    if ours and _sqlstate(error) not in (_NO_PRIVILEGE, _NOT_PREPARED):
         return False
     return isinstance(error, DatabaseError | InterfaceError | PoolTimeout)
 
@@ -43,10 +44,11 @@ def is_refusal(error: Exception) -> bool:
 def is_passing(error: Exception) -> bool:
     """Tell whether the same transaction may well succeed if it is begun anew at once.
 
-    So it is where another transaction won a race, and where an idle connection had been cut off.
+    So it is where another transaction won a race, where an idle connection had been cut off, and
+    where it was made to forget the statements that it had prepared.
     """
     is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return is_lost or _sqlstate(error) in _LOST_A_RACE
+    return is_lost or _sqlstate(error) in _PASSING
 
 
 def is_cut_off(error: BaseException | None) -> bool:

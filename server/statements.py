@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +21,7 @@ _VALUE = re.compile(r"(?<!:):(\w+)")
 _SET = re.compile(r"EACH\((:\w+)\) AS (\w+)")
 _PART = re.compile(r"(\w+\.value) ->> ([0-9]+)")
 _LOCK = re.compile(r" FOR UPDATE OF \w+")
+_PREPARED = "driftline_prepared"
 _LOOKUP = re.compile(
     r"SELECT (?P<columns>[\w., ]+) FROM (?P<given>EACH\(:\w+\) AS \w+) CROSS JOIN (?P<table>\w+) "
     r"WHERE (?P<keys>(?:[^()]|\([^()]*\))+)"
@@ -49,14 +50,23 @@ class Statement:
         sqlite = _PART.sub(r"json_extract(\1, '$[\2]')", sqlite)
         postgres = _LOOKUP.sub(_ONE_BY_ONE, sql)
         postgres = _SET.sub(r"jsonb_array_elements(CAST(\1 AS jsonb)) AS \2 (value)", postgres)
+        self._names = list(dict.fromkeys(_VALUE.findall(postgres)))
+        for number, name in enumerate(self._names, 1):
+            postgres = re.sub(rf"(?<!:):{name}\b", f"${number}", postgres)
         self._texts = {
             "sqlite": sqlite.replace("LOCATION", "rowid"),
-            "postgresql": _VALUE.sub(r"%(\1)s", postgres).replace("LOCATION", "ctid"),
+            "postgresql": postgres.replace("LOCATION", "ctid"),
         }
 
     def text(self, connection: Connection) -> str:
         """Return it as the connection's database takes it."""
         return self._texts[connection.dialect.name]
+
+    def values(self, connection: Connection, given: Mapping[str, Any] | Sequence[Any]) -> Any:
+        """Return values as the text takes them: PostgreSQL by number, SQLite by name as well."""
+        if connection.dialect.name == "sqlite":
+            return given
+        return [given[name] for name in self._names]
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
         """Run it in the connection's transaction and return the rows it gives, as tuples."""
@@ -73,11 +83,10 @@ def run_all(connection: Connection, steps: Sequence[Step]) -> list[Sequence[Any]
 
     PostgreSQL gets all of them at once: that saves waiting for each answer before the next.
     """
-    with _statements(connection) as begun:
-        with _pipeline(connection) if len(steps) > 1 else nullcontext():
-            for step in steps:
-                _start(connection, step, begun)
-        return [cursor.fetchall() if cursor.description else [] for _, cursor in begun]
+    with _errors_named(connection, steps), _running(connection) as running:
+        for step in steps:
+            _add(connection, running, step)
+        return running.rows()
 
 
 @contextmanager
@@ -85,48 +94,75 @@ def sending(connection: Connection) -> Iterator[Callable[[Sequence[Step]], None]
     """Give a function that runs statements whose rows nobody wants, in the order they come in.
 
     It does not wait: PostgreSQL works on some while the next are made up. That one has failed is
-    raised by a later call, or at the end.
+    raised at the end.
     """
-    with _statements(connection) as begun, _pipeline(connection):
+    sent: list[Step] = []
+    with _errors_named(connection, sent), _running(connection) as running:
 
         def send(steps: Sequence[Step]) -> None:
+            sent.extend(steps)
             for step in steps:
-                _start(connection, step, begun)
+                _add(connection, running, step)
+            running.send()
 
         yield send
 
 
-_Begun = tuple[Statement, Any]
+class _Running(Protocol):
+    """Runs statements in the order they come in."""
+
+    def add(self, text: str, values: Any) -> None: ...
+
+    def send(self) -> None: ...
+
+    def rows(self) -> list[Sequence[Any]]: ...
 
 
-def _start(connection: Connection, step: Step, begun: list[_Begun]) -> None:
-    """Run a statement, or have it run in its turn, and put it with its cursor at the end."""
+class _OneByOne:
+    """Runs each statement at once."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self._cursors: list[Any] = []
+
+    def add(self, text: str, values: Any) -> None:
+        cursor = self._driver.cursor()
+        self._cursors.append(cursor)
+        cursor.execute(text, values)
+
+    def send(self) -> None:
+        """Do nothing: they were run."""
+
+    def rows(self) -> list[Sequence[Any]]:
+        return [cursor.fetchall() if cursor.description else [] for cursor in self._cursors]
+
+    def close(self) -> None:
+        for cursor in self._cursors:
+            cursor.close()
+
+
+def _running(connection: Connection) -> AbstractContextManager[_Running]:
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite":
+        return closing(_OneByOne(driver))
+    from server.pipeline import pipeline  # servers on SQLite do without PostgreSQL's driver
+
+    return pipeline(driver, connection.info.setdefault(_PREPARED, {}))
+
+
+def _add(connection: Connection, running: _Running, step: Step) -> None:
     statement, values = step
-    driver: Any = connection.connection.dbapi_connection
-    cursor = driver.cursor()
-    begun.append((statement, cursor))
-    cursor.execute(statement.text(connection), values)
-
-
-def _pipeline(connection: Connection) -> AbstractContextManager[Any]:
-    driver: Any = connection.connection.dbapi_connection
-    pipeline: AbstractContextManager[Any]
-    pipeline = driver.pipeline() if hasattr(driver, "pipeline") else nullcontext()
-    return pipeline
+    running.add(statement.text(connection), statement.values(connection, values))
 
 
 @contextmanager
-def _statements(connection: Connection) -> Iterator[list[_Begun]]:
-    """Give a list for statements and their cursors; those are closed, and errors named as ours."""
-    begun: list[_Begun] = []
+def _errors_named(connection: Connection, steps: Sequence[Step]) -> Iterator[None]:
+    """Raise the driver's errors as SQLAlchemy does."""
     try:
-        yield begun
+        yield
     except connection.dialect.loaded_dbapi.Error as error:
-        text = "; ".join(statement.sql for statement, _ in begun)
+        text = "; ".join(statement.sql for statement, _ in steps)
         raise _named(connection, text, error) from error
-    finally:
-        for _, cursor in begun:
-            cursor.close()
 
 
 def _named(connection: Connection, text: str, error: Any) -> Exception:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from server.history import History
+from server.plans import keeping_plans
 from server.prepared import Prepared
 from server.records import (
     RECEIPT_COLUMNS,
@@ -71,7 +72,8 @@ def load(
         (_RECEIPTS, {**here, "actions": ids}),
         (_CLIENTS, {**here, "authors": as_set(set(authors))}),
     ]
-    locked, rows, given, clients = run_all(connection, steps)
+    first = keeping_plans(connection)
+    locked, rows, given, clients = run_all(connection, [*first, *steps])[len(first) :]
     if not locked:
         # Two servers may be the first: one of them makes the record, both then lock it.
         _ADD_SPACE.run(connection, here)

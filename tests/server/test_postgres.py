@@ -25,6 +25,7 @@ from server.database import ATTEMPTS, Database
 from server.exchange import Exchange, answer_all
 from server.identity import LOCAL, Identity
 from server.migrations import migrate
+from server.pipeline import Pipeline
 from server.refusals import DatabaseUnavailable
 from server.settings import Settings
 from server.statements import Statement, sending
@@ -232,15 +233,15 @@ def test_connection_that_postgresql_ends_is_given_up(
     """Also where the driver has seen the last words only, and not yet that nothing follows."""
     said: list[int] = []
 
-    execute = psycopg.Cursor.execute
+    rows_of = Pipeline.rows
 
-    def say_last_words(cursor: Any, *given: Any) -> Any:
+    def say_last_words(pipeline: Pipeline) -> Any:
         if not said:
             said.append(1)
             raise end("terminating connection")
-        return execute(cursor, *given)
+        return rows_of(pipeline)
 
-    monkeypatch.setattr(psycopg.Cursor, "execute", say_last_words)
+    monkeypatch.setattr(Pipeline, "rows", say_last_words)
     assert verdicts(database, exchange(1)) == ["applied"]
     assert said == [1]
 
