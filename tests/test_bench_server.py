@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,3 +152,20 @@ def test_process_says_what_it_costs(target: Target) -> None:
     assert process.cpu() > before
     assert process.memory() > 10
     assert process.database_cpu() == 0
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError])
+def test_process_of_the_database_that_ends_meanwhile_costs_nothing(
+    error: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Process("", os.getpid(), os.getpid()).database_cpu()
+    read_text = Path.read_text
+
+    def ended(path: Path, *given: Any, **named: Any) -> str:
+        if path == Path("/proc/7/stat"):
+            raise error
+        return read_text(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", ended)
+    monkeypatch.setattr("bench.server.processes._children", lambda _: [7])
+    assert Process("", os.getpid(), os.getpid()).database_cpu() >= before

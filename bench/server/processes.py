@@ -58,7 +58,7 @@ def _cpu(pid: int, *, with_ended: bool = False) -> float:
     """Return the CPU seconds of a process, and of the processes that it started and that ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended before it was opened, or read
         return 0.0
     return sum(map(int, fields[11 : 15 if with_ended else 13])) * _TICK
 
