@@ -93,9 +93,7 @@ class Ledger:
             # the refusal was lost with the rest: it is not in the line that the device keeps.
             is_astray = action.id in self.unrefused
             is_again = action.id in self.undone or is_astray
-            # What deletes nothing does nothing, whenever it comes.
-            overtaken = late and wrote and not is_again
-            if overtaken and not self._world.is_discarded(action.id):
+            if late and not is_again and not self._world.is_discarded(action.id):
                 fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
             if not is_astray:
                 self.last[place] = max(action.seq, self.last.get(place, 0))
