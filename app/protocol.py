@@ -17,6 +17,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_ACTIONS = 100
 MAX_ACTION_BYTES = 64 * 1024
 MAX_DEPENDENCIES = 100
+MAX_EARLIER_IDS = 100
 MAX_PULL_ROWS = 500
 MAX_TEXT = 8_000
 MAX_NAME = 80
@@ -78,6 +79,8 @@ class Action(Wire):
 
     `depends_on` names actions of the same client by their `seq`: it must not run unless they were
     applied. A `seq` stays with an action for good; its `id` changes when it is sent anew.
+    `earlier_ids` are those under which it was sent and got no verdict: under them it must not run
+    any more, should a copy of such a request come late.
     """
 
     id: Id
@@ -91,6 +94,9 @@ class Action(Wire):
     created_at: Count
     depends_on: Annotated[
         tuple[Seq, ...], Field(max_length=MAX_DEPENDENCIES, exclude_if=lambda seqs: not seqs)
+    ] = ()
+    earlier_ids: Annotated[
+        tuple[Id, ...], Field(max_length=MAX_EARLIER_IDS, exclude_if=lambda ids: not ids)
     ] = ()
 
 

@@ -12,10 +12,11 @@ import traceback
 from collections.abc import Iterable, Mapping
 
 from app.core.actions import Registry
+from app.core.identity import SETTLED
 from app.errors import NotFound, Rejected
 from app.protocol import Problem, Result
 from server.prepared import Prepared, effect
-from server.records import Author, Before, ItemKey, Judged, Outcome, Receipt, StoredRow
+from server.records import ANY_BODY, Author, Before, ItemKey, Judged, Outcome, Receipt, StoredRow
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,14 @@ def apply_batch(
     return batch.outcome
 
 
-def is_stale(action: Prepared, row: StoredRow, author: Author) -> bool:
-    """Tell whether somebody else wrote the item since the version that the action is based on."""
+def is_stale(action: Prepared, row: StoredRow, author: Author, *, wrote: bool) -> bool:
+    """Tell whether somebody else wrote the item since the version that the action is based on.
+
+    `wrote` says that it was the action itself, under an id that it had before.
+    """
     base = action.base_version or 0
-    own_run = row.client_id == author.client_id and row.seq < action.seq
+    is_later = row.seq < action.seq or (wrote and row.seq == action.seq)
+    own_run = row.client_id == author.client_id and is_later
     return base != row.version and not (own_run and row.run_base <= base <= row.version)
 
 
@@ -62,10 +67,19 @@ class _Batch:
             judged = self._run(action)
             receipt = Receipt(action.id, action.seq, action.body_hash, judged.kept)
             self.outcome.receipts[action.id] = receipt
+            self._retire_earlier_ids(action)
         if judged.verdict not in ("applied", "duplicate"):
             self._held.add(key)
             self._not_applied.add(action.seq)
         self.outcome.judged.append(judged)
+
+    def _retire_earlier_ids(self, action: Prepared) -> None:
+        """Keep the action from running under an id that it had, should a late copy come."""
+        for name in action.earlier_ids:
+            if self._receipt(name) is None:
+                problem = _problem(SETTLED, "This device sent this change under another id since.")
+                refused = Judged.of(Result(id=name, verdict="rejected", error=problem))
+                self.outcome.receipts[name] = Receipt(name, action.seq, ANY_BODY, refused.kept)
 
     def _depends_in_vain(self, action: Prepared) -> bool:
         """Tell whether the action depends on one of this batch that was not applied."""
@@ -73,15 +87,15 @@ class _Batch:
 
     def _known(self, action: Prepared) -> Judged | None:
         """Return the verdict that needs no run, because the action was seen before."""
-        receipt = self.outcome.receipts.get(action.id) or self._before.receipts.get(action.id)
+        receipt = self._receipt(action.id)
         if receipt is None:
             if action.seq > self._before.settled_through:
                 return None
             # Its receipt may be gone: running it again could be a second effect, and `duplicate`
             # would hide a loss from a client that counts anew under its old id.
             message = "This device said before that it had settled this change."
-            return _rejected(action, "already_settled", message, {"seq": "was settled before"})
-        if receipt.body_hash != action.body_hash:
+            return _rejected(action, SETTLED, message, {"seq": "was settled before"})
+        if receipt.body_hash not in (action.body_hash, ANY_BODY):
             message = "Another change was sent under this id before."
             return _rejected(action, "key_reuse", message, {"id": "was used before"})
         return receipt.again(action, self._author)
@@ -91,8 +105,7 @@ class _Batch:
         row = self.outcome.rows.get(key) or self._before.rows.get(key)
         try:
             checks = self._registry.get(action.type).checks_version
-            stale = checks and row is not None and is_stale(action, row, self._author)
-            if row and stale and not self._is_gone_anyway(action, row):
+            if row and checks and self._is_stale(action, row):
                 return Judged.of(Result(id=action.id, verdict="conflict", row=row.public()))
             return self._write(action, row, self._effect(action, row))
         except NotFound as error:
@@ -110,6 +123,15 @@ class _Batch:
         if action.first is not None and (row is None or row.data is None):
             return action.first
         return effect(self._registry, row.decoded() if row else None, action.action())
+
+    def _is_stale(self, action: Prepared, row: StoredRow) -> bool:
+        receipts = map(self._receipt, action.earlier_ids)
+        wrote = any(receipt is not None and receipt.wrote for receipt in receipts)
+        stale = is_stale(action, row, self._author, wrote=wrote)
+        return stale and not self._is_gone_anyway(action, row)
+
+    def _receipt(self, action_id: str) -> Receipt | None:
+        return self.outcome.receipts.get(action_id) or self._before.receipts.get(action_id)
 
     def _is_gone_anyway(self, action: Prepared, row: StoredRow) -> bool:
         """Tell whether the item is deleted already and the action would only delete it."""

@@ -39,6 +39,7 @@ class Prepared(NamedTuple):
     base_version: int | None
     created_at: int
     depends_on: tuple[int, ...]
+    earlier_ids: tuple[str, ...]
     body_hash: str
     first: str | None
 
@@ -65,6 +66,7 @@ def _prepared(registry: Registry, action: Action) -> Prepared:
         action.base_version,
         action.created_at,
         action.depends_on,
+        action.earlier_ids,
         body_hash(action),
         _first(registry, action) if action.base_version is None else None,
     )
@@ -78,7 +80,7 @@ def _first(registry: Registry, action: Action) -> str | None:
 
 
 def body_hash(action: Action) -> str:
-    """Return a hash of what an action says; `seq` and `depends_on` only say when it may run."""
+    """Return a hash of what an action says; what is not in it only says when it may run."""
     data = "null" if action.data is None else _canonical.encode(action.data)
     base = "null" if action.base_version is None else action.base_version
     # JSON, put together by hand: names and ids hold nothing that it would escape.

@@ -14,6 +14,9 @@ from server.prepared import Prepared
 
 ItemKey = tuple[str, str]
 
+ANY_BODY = ""
+"""In place of the hash in a receipt that is for whatever comes under its id."""
+
 
 class StoredRow(NamedTuple):
     """A row with what the server remembers of its last write; `data` is JSON, `None` if deleted.
@@ -131,9 +134,14 @@ class Receipt(NamedTuple):
     body_hash: str
     result: str
 
+    @property
+    def wrote(self) -> bool:
+        """Whether the action wrote its item."""
+        return self.result.startswith("[")
+
     def again(self, action: Prepared, author: Author) -> Judged:
         """Return the verdict on the same action once more: what was applied is a `duplicate`."""
-        if self.result.startswith("["):
+        if self.wrote:
             version, updated_at, data = self.result[1:-1].split(",", 2)
             row = StoredRow(
                 action.collection,

@@ -65,7 +65,7 @@ def load(
     actions = list(actions)
     here = {"space": space_id}
     items = as_set({(action.collection, action.item_id) for action in actions})
-    ids = as_set({(action.id,) for action in actions})
+    ids = as_set({(name,) for action in actions for name in (action.id, *action.earlier_ids)})
     steps = [
         (_LOCK, here),
         (_ROWS, {**here, "items": items}),

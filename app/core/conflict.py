@@ -17,7 +17,7 @@ from app.core.enqueue import checked_action
 from app.core.entry import Entry
 from app.core.merge import Merged, differing, merge
 from app.errors import NotFound, Rejected
-from app.protocol import Row
+from app.protocol import MAX_EARLIER_IDS, Row
 
 Kind = Literal["edit", "deleted_here", "deleted_there"]
 IsLocal = Callable[[Entry], bool]
@@ -124,6 +124,7 @@ def resolving(
     collection, head = seen.collection, it.head
     kind = "delete" if data is None else "put"
     unseen = registry.unknown(collection, seen.theirs)
+    unanswered = [name for entry in it.taken for name in entry.unanswered_ids]
     fields = {
         **dict(head.parsed()),
         "id": new_id,
@@ -131,6 +132,7 @@ def resolving(
         "version": registry.version(kind),
         "data": None if data is None else {**data, **unseen},
         "base_version": seen.version,
+        "earlier_ids": unanswered[-MAX_EARLIER_IDS:],
     }
     action = checked_action(fields)
     registry.apply(seen.theirs, action)

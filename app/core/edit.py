@@ -59,8 +59,8 @@ def edit(entry: Entry, data: Data | None, new_id: str, registry: Registry) -> De
         if was_settled(current):
             current = freed_of_doubt(current, read_row(row), *who)
         before = [other for other in entries if other.seq < current.seq]
-        edited = _edited(current, data, read_row(row), before, registry)
-        again = edited.renamed(new_id) if current.sent else edited
+        known = current.renamed(new_id) if current.sent else current
+        again = _edited(known, data, read_row(row), before, registry)
         return _sent_again(entries, current, again, row)
 
     return Decision([UNSETTLED, *_queries(entry)], decide)

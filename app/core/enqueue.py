@@ -198,6 +198,8 @@ class _Tail:
         coalescer = self.registry.coalescer(earlier, action) if earlier else None
         if earlier is None or coalescer is None or earlier.version != action.version:
             return None
+        if earlier.earlier_ids:  # the server has to hear that it must not run under those
+            return None
         merged = coalescer(earlier, action)
         if merged is None:
             waiting.pop()

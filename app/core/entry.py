@@ -11,7 +11,16 @@ from pydantic import Field, ValidationError
 from app.core.schema import BY_DUE, BY_EARLIER_ID, BY_ID, BY_ITEM, OUTBOX
 from app.ports import Count as CountQuery
 from app.ports import Put, Scan
-from app.protocol import MAX_SAFE_INTEGER, Action, Count, Problem, Seq, Verdict, Wire
+from app.protocol import (
+    MAX_EARLIER_IDS,
+    MAX_SAFE_INTEGER,
+    Action,
+    Count,
+    Problem,
+    Seq,
+    Verdict,
+    Wire,
+)
 
 EntryState = Literal["pending", "in_flight", "blocked", "conflict", "failed"]
 
@@ -97,6 +106,13 @@ class Entry(Wire):
         return self.collection, self.item_id
 
     @property
+    def unanswered_ids(self) -> tuple[str, ...]:
+        """The ids under which it was sent and got no verdict: a copy may still be on its way."""
+        action = self.readable()
+        earlier = action.earlier_ids if action else ()
+        return (*earlier, self.id) if self.sent and self.verdict is None else earlier
+
+    @property
     def waits_until(self) -> int:
         """When it is due, in milliseconds; a claim's expiry is no reason for others to wait."""
         return self.next_attempt_at if self.state == "pending" else 0
@@ -128,7 +144,8 @@ class Entry(Wire):
         """Return this entry under another id, under which no server knows it."""
         known = {"id": new_id, "earlier_ids": (*self.earlier_ids, self.id)}
         unknown = {"verdict": None, "sent": False, "in_doubt": False}
-        return self.rewritten(id=new_id).model_copy(update=known | unknown)
+        named = self.rewritten(id=new_id, earlier_ids=self.unanswered_ids[-MAX_EARLIER_IDS:])
+        return named.model_copy(update=known | unknown)
 
     def rewritten(self, **changes: Any) -> Entry:
         """Return this entry with `changes` made to its action, unless that is damaged."""

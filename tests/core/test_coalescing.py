@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from app.core import crud
 from app.core.actions import Registry
-from app.core.claim import claim
+from app.core.claim import claim, requeue
+from app.core.edit import edit
 from app.core.enqueue import Draft, Enqueued, enqueue
 from app.core.entry import read_entries
 from app.core.schema import OUTBOX, UPGRADES
@@ -136,6 +137,20 @@ async def test_what_was_sent_once_is_never_joined() -> None:
     await world.store.transact(decision.queries, decision.decide)
     await world.add("update", {"n": 2})
     assert [action.type for action in await world.waiting()] == ["create", "update"]
+
+
+async def test_edited_action_says_under_which_ids_it_was_sent_before_it_may_be_cancelled() -> None:
+    world = World(made(coalescing=True))
+    await world.add("create", {"n": 1})
+    await world.store.transact(claim(NOW, 1).queries, claim(NOW, 1).decide)
+    released = requeue(refused={"n1"})
+    await world.store.transact(released.queries, released.decide)
+    (found,) = await world.store.read(Scan(OUTBOX))
+    changed = edit(read_entries(found)[0], {"n": 2}, "edited", world.registry)
+    await world.store.transact(changed.queries, changed.decide)
+    await world.add("delete")
+    waiting = [(it.id, it.type, it.earlier_ids) for it in await world.waiting()]
+    assert waiting == [("edited", "create", ("n1",)), ("n2", "delete", ())]
 
 
 async def test_result_too_large_to_send_is_not_made() -> None:

@@ -140,6 +140,33 @@ async def test_action_that_the_server_told_to_wait_may_be_edited() -> None:
     assert (await edited(store, entry, "y")).id == "new"
 
 
+async def test_edited_action_names_the_ids_under_which_it_had_no_verdict() -> None:
+    store = new_store()
+    entry = await add(store, "one")
+    await push(store, "retry")
+    second = await edited(store, entry, "y", "two")
+    assert second.parsed().earlier_ids == ("one",)
+    assert (await edited(store, second, "z", "unused")).parsed().earlier_ids == ("one",)
+    await push(store, "retry")
+    third = await edited(store, second, "y", "three")
+    assert third.parsed().earlier_ids == ("one", "two")
+    await push(store, "rejected", error=PROBLEM)
+    (sent_anew,) = await entries(store)
+    last = await edited(store, sent_anew, "w", "four")
+    assert last.parsed().earlier_ids == ("one", "two")  # there is a verdict on "three"
+
+
+async def test_edit_that_makes_the_action_too_large_with_its_earlier_ids_keeps_it() -> None:
+    store = new_store()
+    entry = await add(store, "one")
+    largest = MAX_ACTION_BYTES - len(entry.action.encode()) + len("x")
+    await push(store, "retry")
+    with pytest.raises(InvalidInput, match="larger than"):
+        await edited(store, entry, "y" * largest, "two")
+    assert [kept.id for kept in await entries(store)] == ["one"]
+    assert (await edited(store, entry, "y" * (largest - 30), "two")).id == "two"
+
+
 async def test_action_sent_by_an_older_version_is_in_doubt() -> None:
     store = new_store()
     entry = await add(store, "one")

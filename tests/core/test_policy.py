@@ -121,6 +121,14 @@ async def test_merge_sends_disjoint_changes_anew_on_the_server_s_version() -> No
     assert (entry.state, entry.sent, entry.earlier_ids) == ("pending", False, ("n1",))
 
 
+async def test_what_a_policy_decided_names_the_ids_under_which_there_was_no_verdict() -> None:
+    desk = await desk_with("merge", {"title": "Mine"}, {"tag": "mine"})
+    await desk.conflict({**BASE, "body": "Theirs."})
+    (action,) = await desk.sent()
+    assert action.data == {"title": "Mine", "body": "Theirs.", "tag": "mine"}
+    assert action.earlier_ids == ("n2",)
+
+
 async def test_merge_of_overlapping_changes_asks() -> None:
     desk = await desk_with("merge", {"title": "Mine"})
     assert (await desk.conflict({**BASE, "title": "Theirs"})).conflicts == 1

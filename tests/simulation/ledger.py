@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.protocol import Row
+from app.protocol import Action, Row
 from tests.simulation.server import Effect, ItemKey
 from tests.simulation.stored import entries_of
 
@@ -22,7 +22,7 @@ class Snapshot:
     effects: dict[str, Effect]
     mirror: dict[ItemKey, Row]
     writes: dict[ItemKey, list[tuple[int, str]]]
-    last: dict[tuple[str, ItemKey], int]
+    last: dict[tuple[str, ItemKey], Action]
     refused: set[str]
 
 
@@ -37,7 +37,7 @@ class Ledger:
         self.effects: dict[str, Effect] = {}
         self.mirror: dict[ItemKey, Row] = {}
         self.writes: dict[ItemKey, list[tuple[int, str]]] = {}
-        self.last: dict[tuple[str, ItemKey], int] = {}
+        self.last: dict[tuple[str, ItemKey], Action] = {}
         self.done: set[tuple[Device | None, int]] = set()
         self.newest = 0
         self.untold_at = 0
@@ -88,7 +88,7 @@ class Ledger:
             is_hidden = is_older and effect.key in self.forgotten
             if action.id in self.effects and (wrote or not is_older) and not is_hidden:
                 fail(1, f"{action.type} {action.id} took effect twice")
-            late = self.last.get(place, 0) >= action.seq and not is_older
+            late = _is_overtaken(action, self.last.get(place)) and not is_older
             # A late copy of a request from before the server was put back is judged once more, for
             # the refusal was lost with the rest: it is not in the line that the device keeps.
             is_astray = action.id in self.unrefused
@@ -96,7 +96,7 @@ class Ledger:
             if late and not is_again and not self._world.is_discarded(action.id):
                 fail(3, f"{action.id} (seq {action.seq}) took effect after a later one")
             if not is_astray:
-                self.last[place] = max(action.seq, self.last.get(place, 0))
+                self.last[place] = max(action, self.last.get(place, action), key=_seq)
             for seq in action.depends_on:
                 if (device, seq) not in self.done:
                     fail(3, f"{action.id} took effect before seq {seq}, which it depends on")
@@ -140,3 +140,17 @@ class Ledger:
                     continue  # the device lost its storage since, and counts anew as another client
                 if entry.seq < effect.action.seq and entry.id not in self.effects:
                     self._world.fail(3, f"{effect.action.id} overtook {entry.id} ({entry.state})")
+
+
+def _is_overtaken(action: Action, last: Action | None) -> bool:
+    """Tell whether an effect in the action's place, or behind it, came first.
+
+    In the place of an action, only one that was edited into it may have been carried out before it.
+    """
+    if last is None or last.seq < action.seq:
+        return False
+    return last.seq > action.seq or last.id not in action.earlier_ids
+
+
+def _seq(action: Action) -> int:
+    return action.seq

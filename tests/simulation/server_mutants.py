@@ -48,7 +48,7 @@ def acknowledge_before_commit(patch: Patch) -> None:
 
 def last_writer_wins(patch: Patch) -> None:
     """The server ignores `base_version`."""
-    patch.setattr(apply, "is_stale", lambda *_: False)
+    patch.setattr(apply, "is_stale", lambda *_, **__: False)
 
 
 def receipts_dropped_by_age(patch: Patch) -> None:
