@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from app.core.schema import ROWS
@@ -130,3 +132,22 @@ async def test_edit_after_a_conflict_wins_over_what_the_server_has_now(
     assert row["data"] == {"n": 5}
     await mine.kill()
     await theirs.kill()
+
+
+async def test_late_copy_of_a_request_is_not_carried_out_behind_the_edit_of_its_message(
+    device: Device, clock: FakeClock, network: FakeNetwork, server: Loopback
+) -> None:
+    """Something on the way doubled the request; its first copy was refused."""
+    client = await device.open()
+    await clock.advance(1)
+    network.faults.append(error_answer(401, "signed_out"))
+    (first,) = await send(client, "first")
+    await clock.until(lambda: client.status.get().hold == "sign_in")
+    _, method, url, copy = next(asked for asked in network.requests if asked[3]["actions"])
+    second = await client.queue.edit(first, {"text": "second"})
+    await client.sync()
+    await clock.until(lambda: client.queue.count == 0)
+    assert second != first
+    (verdict,) = json.loads(server(method, url, json.dumps(copy)).body)["results"]
+    assert (verdict["id"], verdict["error"]["code"]) == (first, "already_settled")
+    assert server.texts() == ["second"]
