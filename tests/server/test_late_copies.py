@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core.actions import Data, Registry
 from app.protocol import Action
 from server.apply import apply_batch
 from server.prepared import prepare
 from server.records import Before, Outcome
+from tests.examples import examples
 from tests.server.builders import action, message, parsed
 from tests.server.conftest import Api
 from tests.server.test_apply import ME, NOW, after, code, run, theirs, verdicts
@@ -96,3 +99,16 @@ async def test_edited_message_finds_that_its_copy_was_carried_out(api: Api) -> N
     assert await api.verdicts(action(2, "update", **old, base_version=1)) == ["applied"]
     edited = {**old, "id": "edited", "data": {"text": "new"}, "earlier_ids": ["first"]}
     assert await api.verdicts(action(2, "update", **edited, base_version=1)) == ["applied"]
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_however_copies_come_the_latest_edit_that_came_is_what_counts(comes: list[int]) -> None:
+    before, latest = theirs(), -1
+    for edit in comes:
+        names = [f"edit{number}" for number in range(edit + 1)]
+        fields = {"id": names[-1], "data": {"text": edit}, "earlier_ids": names[:-1]}
+        outcome = turn(before, **fields)
+        assert bool(outcome.rows) == (edit > latest)
+        before, latest = after(before, outcome), max(edit, latest)
+        assert before.rows["drafts", "n1"].decoded() == {"title": "theirs", "text": latest}
