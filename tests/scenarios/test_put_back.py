@@ -12,10 +12,10 @@ import pytest
 from app.core.collections import registry
 from app.core.messages import COLLECTION, Message
 from app.core.metadata import CLIENT_ID
-from app.core.schema import METADATA
+from app.core.schema import METADATA, ROWS
 from app.core.settle import forget_cursor
 from app.errors import InvalidInput
-from app.ports import Batch, Delete
+from app.ports import Batch, Delete, Get, Put
 from app.protocol import Action
 from app.sync.client import Client
 from tests.fakes import Device, FakeClock, FakeNetwork
@@ -175,6 +175,35 @@ async def test_retry_of_what_may_have_been_carried_out_waits_for_a_whole_pull(
     network.down = True
     with pytest.raises(InvalidInput, match="has synchronised"):
         await client.queue.retry(entry.id)
+
+
+async def test_version_that_a_server_gave_out_twice_is_not_taken_for_the_item_as_it_was(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    """The server was put back unannounced, and its item made anew under the old version."""
+    client = await device.open()
+    await count_up(client)
+    await clock.until(lambda: idle(client))
+    await device.kill()
+    await lose_a_time(device, clock, "a")
+    network.down = True
+    client = await device.open()
+    await count_up(client)
+    await device.kill()
+    network.down = False
+    client = await device.open()
+    await clock.until(lambda: client.status.get().failed == 1)
+    (entry,) = await client.queue.pending()
+    (row,) = await device.store.read(Get(ROWS, ["counters", "one"]))
+    await replace_row(device, {**row, "data": {"n": 7}})
+    with pytest.raises(InvalidInput, match="was changed since"):
+        await client.queue.retry(entry.id)
+    await replace_row(device, row)
+    assert await client.queue.retry(entry.id) == entry.id
+
+
+async def replace_row(device: Device, row: dict[str, Any]) -> None:
+    await device.store.transact([], lambda: Batch([Put(ROWS, row)]))
 
 
 async def test_what_is_in_doubt_goes_under_the_client_that_sent_it(
