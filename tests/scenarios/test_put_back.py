@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.core.collections import registry
+from app.core.entry import Entry
 from app.core.messages import COLLECTION, Message
 from app.core.metadata import CLIENT_ID
 from app.core.schema import METADATA, ROWS
@@ -159,10 +160,10 @@ async def ids(client: Client) -> list[str]:
     return [entry.id for entry in await client.queue.pending()]
 
 
-async def test_retry_of_what_may_have_been_carried_out_waits_for_a_whole_pull(
+async def counted_up_offline(
     device: Device, clock: FakeClock, network: FakeNetwork
-) -> None:
-    await lose_a_time(device, clock, "a")
+) -> tuple[Client, Entry]:
+    """Return the client of a later start, and the action of which it cannot be sure."""
     network.down = True
     client = await device.open()
     await count_up(client)
@@ -171,6 +172,14 @@ async def test_retry_of_what_may_have_been_carried_out_waits_for_a_whole_pull(
     client = await device.open()
     await clock.until(lambda: client.status.get().failed == 1)
     (entry,) = await client.queue.pending()
+    return client, entry
+
+
+async def test_retry_of_what_may_have_been_carried_out_waits_for_a_whole_pull(
+    device: Device, clock: FakeClock, network: FakeNetwork
+) -> None:
+    await lose_a_time(device, clock, "a")
+    client, entry = await counted_up_offline(device, clock, network)
     await device.store.transact([], forget_cursor().decide)
     network.down = True
     with pytest.raises(InvalidInput, match="has synchronised"):
@@ -186,14 +195,7 @@ async def test_version_that_a_server_gave_out_twice_is_not_taken_for_the_item_as
     await clock.until(lambda: idle(client))
     await device.kill()
     await lose_a_time(device, clock, "a")
-    network.down = True
-    client = await device.open()
-    await count_up(client)
-    await device.kill()
-    network.down = False
-    client = await device.open()
-    await clock.until(lambda: client.status.get().failed == 1)
-    (entry,) = await client.queue.pending()
+    client, entry = await counted_up_offline(device, clock, network)
     (row,) = await device.store.read(Get(ROWS, ["counters", "one"]))
     await replace_row(device, {**row, "data": {"n": 7}})
     with pytest.raises(InvalidInput, match="was changed since"):
