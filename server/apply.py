@@ -77,8 +77,8 @@ class _Batch:
         """Keep the action from running under an id that it had, should a late copy come."""
         for name in action.earlier_ids:
             if self._receipt(name) is None:
-                problem = _problem(SETTLED, "This device sent this change under another id since.")
-                refused = Judged.of(Result(id=name, verdict="rejected", error=problem))
+                message = "This device sent this change under another id since."
+                refused = _rejected(name, SETTLED, message)
                 self.outcome.receipts[name] = Receipt(name, action.seq, ANY_BODY, refused.kept)
 
     def _depends_in_vain(self, action: Prepared) -> bool:
@@ -94,10 +94,10 @@ class _Batch:
             # Its receipt may be gone: running it again could be a second effect, and `duplicate`
             # would hide a loss from a client that counts anew under its old id.
             message = "This device said before that it had settled this change."
-            return _rejected(action, SETTLED, message, {"seq": "was settled before"})
+            return _rejected(action.id, SETTLED, message, {"seq": "was settled before"})
         if receipt.body_hash not in (action.body_hash, ANY_BODY):
             message = "Another change was sent under this id before."
-            return _rejected(action, "key_reuse", message, {"id": "was used before"})
+            return _rejected(action.id, "key_reuse", message, {"id": "was used before"})
         return receipt.again(action, self._author)
 
     def _run(self, action: Prepared) -> Judged:
@@ -109,15 +109,15 @@ class _Batch:
                 return Judged.of(Result(id=action.id, verdict="conflict", row=row.public()))
             return self._write(action, row, self._effect(action, row))
         except NotFound as error:
-            return _rejected(action, "unknown_type", str(error), {"type": "is not known"})
+            return _rejected(action.id, "unknown_type", str(error), {"type": "is not known"})
         except Rejected as error:
-            return _rejected(action, error.code, str(error), error.fields)
+            return _rejected(action.id, error.code, str(error), error.fields)
         except Exception as error:
             # Neither its message nor a whole traceback: both may quote what the person wrote.
             *_, place = traceback.extract_tb(error.__traceback__)
             where = f"{type(error).__name__} at {place.filename}:{place.lineno}"
             logger.error("action %s of type %s cannot be run: %s", action.id, action.type, where)
-            return _rejected(action, "failed", "The server cannot carry out this change.")
+            return _rejected(action.id, "failed", "The server cannot carry out this change.")
 
     def _effect(self, action: Prepared, row: StoredRow | None) -> str | None:
         if action.first is not None and (row is None or row.data is None):
@@ -169,7 +169,7 @@ def _problem(code: str, message: str, fields: Mapping[str, str] | None = None) -
 
 
 def _rejected(
-    action: Prepared, code: str, message: str, fields: Mapping[str, str] | None = None
+    action_id: str, code: str, message: str, fields: Mapping[str, str] | None = None
 ) -> Judged:
     problem = _problem(code, message, fields)
-    return Judged.of(Result(id=action.id, verdict="rejected", error=problem))
+    return Judged.of(Result(id=action_id, verdict="rejected", error=problem))

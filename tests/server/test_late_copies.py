@@ -34,8 +34,9 @@ def turning() -> Registry:
 
 
 def turn(before: Before, **fields: Any) -> Outcome:
-    actions = prepare(turning(), parsed(action(1, "turn", **fields)))
-    return apply_batch(turning(), before, ME, actions, NOW)
+    own = turning()
+    actions = prepare(own, parsed(action(1, "turn", **fields)))
+    return apply_batch(own, before, ME, actions, NOW)
 
 
 def test_copy_that_comes_behind_the_edited_action_changes_nothing() -> None:
